@@ -1,0 +1,43 @@
+# Every command sets up what it needs and can be repeated. `make help` lists them.
+PY      ?= $(shell command -v python3.11 || command -v python3)
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
+EXTRAS  := openai,anthropic,local,cli
+DEV     := hypothesis import-linter mypy pytest pytest-asyncio pytest-xdist ruff
+WORKERS ?= 2
+
+.PHONY: help demo test lint fix bench bench-peers clean
+help:
+	@echo "make demo    run the main job: a turn that is killed with SIGKILL and finished by the next process"
+	@echo "make test    every test that can run without a network"
+	@echo "make lint    ruff, mypy --strict, import-linter"
+	@echo "make bench   the benchmarks, against raw baselines of the same run (bench-peers: against other systems)"
+
+$(VENV)/.core: pyproject.toml
+	@test -x $(BIN)/python || $(PY) -m venv $(VENV)
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@$(PIP) install -e ".[$(EXTRAS)]" $(DEV)
+	@touch $@
+
+demo: $(VENV)/.core
+	@$(BIN)/python -m lash.demo
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@echo "lint: ok"
+
+fix: $(VENV)/.dev
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	@for script in bench/import.py bench/turns.py bench/steps.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
