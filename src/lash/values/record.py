@@ -1,0 +1,83 @@
+"""The base of every record, and how records become plain data.
+
+A record is frozen data: no I/O, no clock, equality by content. Fields that are absent and have a
+default are left out of the encoded form, so that adding an optional field never changes an old hash
+(contract 1, "Notation"). Unknown fields are refused (ruling 11).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypeAlias, TypeVar
+
+import msgspec
+
+from lash.errors import LashError
+from lash.values.canonical import canonical_json
+
+# Any JSON value. A recursive alias would be exact, but msgspec cannot decode into one.
+Json: TypeAlias = Any
+
+R = TypeVar("R")
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Frozen data with structural equality."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with `changes` applied to the named fields."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class JsonRecord(Record, frozen=True, eq=False):
+    """A record that holds JSON values: equal when the canonical bytes are.
+
+    Python says `True == 1 == 1.0`; JSON does not (contract 0.1, "R-1 Python traps"; ruling 37).
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return NotImplemented if not isinstance(other, Record) else False
+        return canonical_json(plain(self)) == canonical_json(plain(other))
+
+    def __hash__(self) -> int:
+        return hash(canonical_json(plain(self)))
+
+
+def plain(value: object) -> Json:
+    """Return `value` (a record, or anything made of records) as plain JSON values."""
+    return msgspec.to_builtins(value, builtin_types=())
+
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def encode_record(value: object) -> bytes:
+    """Return the stored form of a record: compact JSON. Not for hashing; see `stable_hash`."""
+    return _encoder.encode(value)
+
+
+def decode_record(kind: type[R], data: bytes | str, *, what: str) -> R:
+    """Decode stored bytes into a `kind`.
+
+    Args:
+        kind: The record type, or a union of them.
+        data: What `encode_record` gave.
+        what: Names the thing in the error, such as `"node n1 of session s1"`.
+
+    Raises:
+        LashError: `stored_data_corrupt` when the bytes are not a `kind` (rule R-30).
+    """
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        return decoder.decode(data)  # type: ignore[no-any-return]  # the table is keyed by the type it decodes
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise LashError(
+            "stored_data_corrupt",
+            f"{what} does not decode: {problem}. Restore it from a backup; nothing was changed.",
+            what=what,
+        ) from problem
