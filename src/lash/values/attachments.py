@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 from lash.values.record import Record
 
 
-class AttachmentStorePersistence(str, Enum):
+class AttachmentStorePersistence(StrEnum):
     """Whether an attachment store keeps bytes beyond the operating-system process."""
 
     EPHEMERAL = "ephemeral"

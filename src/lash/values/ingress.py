@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from lash.values.journal import EffectRecord
@@ -61,7 +61,7 @@ class ClaimedTurn(JsonRecord, frozen=True, kw_only=True, eq=False):
     cancel_requested: bool = False
 
 
-class TurnState(str, Enum):
+class TurnState(StrEnum):
     """What has become of a turn."""
 
     UNKNOWN = "unknown"

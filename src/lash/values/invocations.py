@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 from lash.values.record import Record
 from lash.values.scopes import RuntimeScope
 
 
-class RuntimeEffectKind(str, Enum):
+class RuntimeEffectKind(StrEnum):
     """The kinds of effect. These texts enter hashes and replay keys."""
 
     LLM_CALL = "llm_call"

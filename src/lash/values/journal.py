@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 from lash.errors import ErrorRecord
@@ -11,7 +11,7 @@ from lash.values.record import JsonRecord, Record
 from lash.values.scopes import EffectScope
 
 
-class EffectState(str, Enum):
+class EffectState(StrEnum):
     """What is known of an effect.
 
     `started` without a live claim means that nobody knows whether it ran to its end; for an at-most-once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from lash.values.record import Json, JsonRecord
 
 
-class ProcessTerminalState(str, Enum):
+class ProcessTerminalState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"

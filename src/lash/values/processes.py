@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from lash.values.invocations import CausalRef
@@ -62,7 +62,7 @@ class ProcessProvenance(Record, frozen=True, kw_only=True):
     caused_by: CausalRef | None = None
 
 
-class RecoveryDisposition(str, Enum):
+class RecoveryDisposition(StrEnum):
     """What may be done with a process whose worker is gone (contract 5, B-9)."""
 
     RERUNNABLE = "rerunnable"

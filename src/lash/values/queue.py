@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 from lash.values.process_events import ProcessWakeDelivery
@@ -10,14 +10,14 @@ from lash.values.record import Json, JsonRecord, Record
 from lash.values.turns import TurnInput
 
 
-class DeliveryPolicy(str, Enum):
+class DeliveryPolicy(StrEnum):
     """When work may be taken: into the running turn, or only after its commit."""
 
     EARLIEST_SAFE_BOUNDARY = "earliest_safe_boundary"
     AFTER_CURRENT_TURN_COMMIT = "after_current_turn_commit"
 
 
-class SlotPolicy(str, Enum):
+class SlotPolicy(StrEnum):
     """Whether work is taken alone or together with its neighbours."""
 
     EXCLUSIVE = "exclusive"
@@ -41,14 +41,14 @@ class MergeGroup(Record, frozen=True, tag="group"):
 MergeKey: TypeAlias = NeverMerge | MergePayloadDefault | MergeGroup
 
 
-class QueuedWorkClaimBoundary(str, Enum):
+class QueuedWorkClaimBoundary(StrEnum):
     """Where the claimant stands: no turn runs, or at a checkpoint of one."""
 
     IDLE = "idle"
     ACTIVE_TURN_CHECKPOINT = "active_turn_checkpoint"
 
 
-class QueuedWorkState(str, Enum):
+class QueuedWorkState(StrEnum):
     """What has become of a batch (ruling 1). Settled ones stay as evidence and are never listed."""
 
     PENDING = "pending"

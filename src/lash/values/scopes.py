@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Literal
 
 from lash.errors import LashError
 from lash.values.record import Record
 
 
-class DurabilityTier(str, Enum):
+class DurabilityTier(StrEnum):
     """Whether what a contract object is told survives the operating-system process."""
 
     INLINE = "inline"
