@@ -1,7 +1,4 @@
-(
-    """Where lash keeps what it promises to keep: one package for each kind of store.
+"""Where lash keeps what it promises to keep: one package for each kind of store.
 
 The packages are siblings that do not know each other.
 """
-    ""
-)

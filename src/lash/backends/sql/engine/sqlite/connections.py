@@ -1,0 +1,48 @@
+"""Opens SQLite connections the way that the engine needs them."""
+
+import apsw
+
+from lash.backends.sql.engine.sqlite.settings import SqliteSettings
+
+_READ_WRITE = apsw.SQLITE_OPEN_READWRITE
+
+
+def open_writer(path: str, settings: SqliteSettings) -> apsw.Connection:
+    """Open, and create if need be, the database for writing. Its contents are not touched yet."""
+    connection = _open(path, settings, _READ_WRITE | apsw.SQLITE_OPEN_CREATE)
+    connection.execute("PRAGMA page_size=4096")  # counts for a file that is still empty
+    return connection
+
+
+def use_log(connection: apsw.Connection) -> str:
+    """Switch to the write-ahead log, and make a commit mean that the disk has it. Returns the journal
+    mode.
+    """
+    mode = str(connection.pragma("journal_mode", "wal"))
+    connection.execute("PRAGMA synchronous=FULL")
+    # On macOS an ordinary fsync leaves the data in the drive's cache. No effect elsewhere.
+    connection.execute("PRAGMA fullfsync=1")
+    return mode
+
+
+def open_checkpointer(path: str, settings: SqliteSettings) -> apsw.Connection:
+    """Open a connection that copies the log back."""
+    connection = _open(path, settings, _READ_WRITE)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA checkpoint_fullfsync=1")
+    return connection
+
+
+def open_reader(path: str, settings: SqliteSettings) -> apsw.Connection:
+    """Open a connection on which writes fail."""
+    connection = _open(path, settings, _READ_WRITE)
+    connection.execute("PRAGMA query_only=1")
+    return connection
+
+
+def _open(path: str, settings: SqliteSettings, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(path, flags=flags, statementcachesize=settings.statement_cache)
+    connection.set_busy_timeout(settings.busy_timeout_ms)
+    # Savepoints keep page images; in memory that is half the price of a temporary file.
+    connection.execute("PRAGMA temp_store=memory")
+    return connection
