@@ -73,12 +73,22 @@ class EffectJournal(Protocol):
         ...
 
     async def start_effects(
-        self, identities: Sequence[EffectIdentity], *, lease: SessionLease | None = None
+        self,
+        identities: Sequence[EffectIdentity],
+        *,
+        ended: Sequence[tuple[EffectIdentity, EffectResult]] = (),
+        lease: SessionLease | None = None,
     ) -> None:
         """Store the intent to run these effects, durably, before they run.
 
         For a scope that one driver has for itself under a session lease, so no claim is needed. A line
         that exists already counts one more run.
+
+        Args:
+            identities: What is about to run.
+            ended: Results that are not stored yet; they go in first, in the same transaction, as
+                `record_effects` would store them.
+            lease: The session lease that the caller drives under.
 
         Raises:
             LashError: `session_lease_lost` when `lease` is not the session's current one.

@@ -32,6 +32,7 @@ from lash.values.canonical import (
     canonical_json,
 )
 from lash.values.commits import (
+    EffectLine,
     GraphAppend,
     GraphCommitDelta,
     GraphReplaceFull,
@@ -406,6 +407,7 @@ __all__ = [
     "EffectClaimAnswer",
     "EffectFilter",
     "EffectIdentity",
+    "EffectLine",
     "EffectRecord",
     "EffectResult",
     "EffectScope",

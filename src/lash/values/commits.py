@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from lash.values.graph import SessionGraph, SessionNodeRecord
 from lash.values.hashing import bytes_hash, stable_hash
+from lash.values.journal import EffectIdentity, EffectState
 from lash.values.leases import SessionLease
 from lash.values.queue import QueuedWorkCompletion
 from lash.values.record import Json, JsonRecord, Record, encode_record, plain
@@ -52,16 +53,28 @@ class RuntimeTurnCommitStamp(Record, frozen=True, kw_only=True):
     turn_commit_hash: str
 
 
+class EffectLine(JsonRecord, frozen=True, kw_only=True, eq=False):
+    """An effect that ended so close to the commit that the commit itself records it.
+
+    Its outcome is in the nodes of the same commit; the ledger gets its line.
+    """
+
+    identity: EffectIdentity
+    state: EffectState
+    attempts: int = 1
+
+
 class TurnSettlement(JsonRecord, frozen=True, kw_only=True, eq=False):
     """What the commit of a driven turn does beside the seed's commit, in the same transaction.
 
     The lease is checked and released, the turn's effect journal is marked settled, its cancel request is
-    dropped, and the receipt is kept with the stamp.
+    dropped, and the receipt is kept with the stamp. `effects` are lines that were not written before.
     """
 
     receipt: TurnReceipt
     lease: SessionLease | None = None
     path_digest: str | None = None  # rolling digest of the history up to the new leaf
+    effects: tuple[EffectLine, ...] = ()
 
 
 class RuntimeCommit(JsonRecord, frozen=True, kw_only=True, eq=False):

@@ -1,0 +1,222 @@
+"""The controller of a turn that one driver has for itself.
+
+Theory of operation. The driver holds the session lease and was handed every line of the turn's journal when
+it claimed the turn, so nothing need be read or claimed for each effect. Writes are made behind the work:
+a result is handed to the journal a moment after it is known, together with what else has come by then,
+and nobody waits for it. The order of writes is the order of results, so what is on disk is always a prefix
+of what has happened, and a prefix can be driven on.
+
+Two writes are waited for: the intent of an at-most-once call, before the call, with every result before
+it; and whatever is left when the driver asks for `drain`. Results that nobody has written when the turn
+commits are handed to the commit (`take_unwritten`).
+
+A driver whose lease is gone finds out at its next write: the journal refuses it and every effect after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from lash.contracts import EffectJournal, RuntimeEffectLocalExecutor
+from lash.effects.failures import is_recorded
+from lash.effects.identity import check_same_envelope, effect_identity
+from lash.effects.outcomes import encode_outcome, replay, unknown_outcome
+from lash.effects.process_control import run_locally
+from lash.errors import LashError
+from lash.values import (
+    Checkpoint,
+    CheckpointOutcome,
+    EffectIdentity,
+    EffectLine,
+    EffectRecord,
+    EffectResult,
+    EffectScope,
+    EffectState,
+    RuntimeEffectEnvelope,
+    RuntimeEffectOutcome,
+    SessionLease,
+)
+
+# How long a result may wait for company. Long enough for the results of one event-loop step to share a
+# disk write, short beside any model call or tool that is worth recording.
+_WRITE_BEHIND_S = 0.002
+
+
+class LeasedEffects:
+    """Runs the effects of one scope under a session lease; a `RuntimeEffectController`.
+
+    Args:
+        scope: What the effects belong to.
+        journal: Where they are recorded.
+        lease: The caller's session lease.
+        recorded: Every line of the scope as it was when the lease was claimed.
+    """
+
+    def __init__(
+        self,
+        scope: EffectScope,
+        journal: EffectJournal,
+        *,
+        lease: SessionLease | None,
+        recorded: Sequence[EffectRecord] = (),
+    ) -> None:
+        self.lease = lease
+        self.replayed: set[str] = set()
+        self._scope = scope
+        self._journal = journal
+        self._recorded = {record.identity.replay_key: record for record in recorded}
+        self._last_recorded = max(
+            (int(record.identity.effect_id.split(":")[0]) for record in recorded if _is_numbered(record)),
+            default=0,
+        )
+        self._ended: list[tuple[EffectIdentity, EffectResult]] = []
+        self._started: list[EffectIdentity] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._writes: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    async def execute_effect(
+        self, envelope: RuntimeEffectEnvelope, local_executor: RuntimeEffectLocalExecutor
+    ) -> RuntimeEffectOutcome:
+        """Run or replay one effect; see `RuntimeEffectController`.
+
+        Raises:
+            LashError: `session_lease_lost` when another driver has the session now;
+                `effect_replay_hash_conflict`; or what the executor raised.
+        """
+        self._check()
+        identity = effect_identity(self._scope, envelope)
+        record = self._recorded.get(identity.replay_key)
+        if record is not None:
+            check_same_envelope(identity, record)
+            if record.state is not EffectState.STARTED:
+                self.replayed.add(identity.replay_key)
+                return replay(record, envelope)
+            if identity.at_most_once:
+                return self._unknown(identity, envelope)
+        elif self._passed_over(envelope):
+            self.replayed.add(identity.replay_key)
+            return CheckpointOutcome()
+        if identity.at_most_once:
+            await self._intend(identity)
+        return await self._run(identity, envelope, local_executor)
+
+    async def drain(self) -> None:
+        """Return once everything that was handed in so far is durable."""
+        self._flush()
+        while self._writes:
+            await asyncio.gather(*self._writes)
+        self._check()
+
+    def take_unwritten(self) -> tuple[EffectLine, ...]:
+        """Return the results that are not on their way to the journal, for the commit to record."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        ended, self._ended = self._ended, []
+        return tuple(
+            EffectLine(
+                identity=identity.replace(field_digests={}), state=result.state, attempts=result.attempts
+            )
+            for identity, result in ended
+        )
+
+    async def _run(
+        self,
+        identity: EffectIdentity,
+        envelope: RuntimeEffectEnvelope,
+        local_executor: RuntimeEffectLocalExecutor,
+    ) -> RuntimeEffectOutcome:
+        try:
+            outcome = await run_locally(envelope, local_executor)
+        except LashError as problem:
+            if is_recorded(problem):
+                self._hand_in(identity, EffectResult(state=EffectState.FAILED, error=problem.record()))
+            raise
+        if isinstance(outcome, CheckpointOutcome) and outcome.delivery.is_empty:
+            return outcome  # an empty checkpoint is recorded by what comes after it, see _passed_over
+        self._hand_in(identity, EffectResult(state=EffectState.DONE, outcome=encode_outcome(outcome)))
+        return outcome
+
+    def _passed_over(self, envelope: RuntimeEffectEnvelope) -> bool:
+        """Whether a checkpoint without a line was empty: something after it is recorded."""
+        return (
+            isinstance(envelope.command, Checkpoint)
+            and envelope.effect_id.isdigit()
+            and int(envelope.effect_id) < self._last_recorded
+        )
+
+    def _unknown(self, identity: EffectIdentity, envelope: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
+        outcome = unknown_outcome(envelope)
+        self._hand_in(identity, EffectResult(state=EffectState.UNKNOWN, outcome=encode_outcome(outcome)))
+        return outcome
+
+    async def _intend(self, identity: EffectIdentity) -> None:
+        """Return once the intent to run `identity` is durable. Calls of one batch share the write."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._started.append(identity)
+        self._waiting.append(written)
+        self._schedule(0)
+        await written
+
+    def _hand_in(self, identity: EffectIdentity, result: EffectResult) -> None:
+        self._ended.append((identity, result))
+        # Nothing is to stand between an at-most-once call and its record longer than it must.
+        self._schedule(0 if identity.at_most_once else _WRITE_BEHIND_S)
+
+    def _schedule(self, delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        if delay_s == 0:
+            if isinstance(self._timer, asyncio.TimerHandle):
+                self._timer.cancel()
+                self._timer = None
+            if self._timer is None:
+                self._timer = loop.call_soon(self._flush)
+        elif self._timer is None:
+            self._timer = loop.call_later(delay_s, self._flush)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not (self._ended or self._started):
+            return
+        ended, self._ended = self._ended, []
+        started, self._started = self._started, []
+        waiting, self._waiting = self._waiting, []
+        task = asyncio.ensure_future(self._write(started, ended, waiting))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _write(
+        self,
+        started: list[EffectIdentity],
+        ended: list[tuple[EffectIdentity, EffectResult]],
+        waiting: list[asyncio.Future[None]],
+    ) -> None:
+        try:
+            if started:
+                await self._journal.start_effects(started, ended=ended, lease=self.lease)
+            else:
+                await self._journal.record_effects(ended, lease=self.lease)
+        except BaseException as problem:
+            self._failure = self._failure or problem
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(problem)
+            if not isinstance(problem, LashError):
+                raise  # a cancellation or a bug: asyncio must see it too
+        else:
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+def _is_numbered(record: EffectRecord) -> bool:
+    return record.identity.effect_id.split(":")[0].isdigit()
