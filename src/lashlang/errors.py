@@ -1,11 +1,12 @@
 """What goes wrong in a lashlang program, as one exception with a stable code and a place in the source.
 
-A diagnostic is data first (`Diagnostic`: code, message, place, hint) and an exception second (`LangError`), because
-a front end that stops at the first mistake makes its reader pay one round trip for each. The text form is meant for
-people and language models alike: message, line and column, the source line, a caret, and what to write instead.
+A diagnostic is data first (`Diagnostic`: code, message, place, hint) and an exception second (`LangError`),
+because a front end that stops at the first mistake makes its reader pay one round trip for each. The text
+form is meant for people and language models alike: message, line and column, the source line, a caret, and
+what to write instead.
 
-Invariant: this module knows nothing but text. It imports no other module of the package, so that every floor of it
-can raise from here.
+Invariant: this module knows nothing but text. It imports no other module of the package, so that every
+floor of it can raise from here.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _CARET_CHARS: Final = 60
 class Location(msgspec.Struct, frozen=True):
     """A place in a source text.
 
-    `start` and `end` are offsets in code points, end exclusive. `line` and `column` count from 1; only a line feed
-    ends a line. `line_text` is that line without its line ending, and `line_start` is where it begins, so that an
-    error can be shown after the source is gone.
+    `start` and `end` are offsets in code points, end exclusive. `line` and `column` count from 1; only a
+    line feed ends a line. `line_text` is that line without its line ending, and `line_start` is where it
+    begins, so that an error can be shown after the source is gone.
     """
 
     start: int
@@ -208,7 +209,7 @@ def _rebuild(
     cls: type[LangError],
     code: str,
     message: str,
-    retryable: bool,  # noqa: FBT001 - positional because pickle calls it so
+    retryable: bool,
     location: Location | None,
     hint: str,
     facts: dict[str, object],

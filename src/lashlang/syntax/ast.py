@@ -5,8 +5,8 @@
 names and method calls that they resolve; a linked program holds no `MethodCall`.
 
 Chains are flat so that depth stays bounded: `1 + 2 + 3` is one `Chain`, `a or b or c` one `Logic`, an
-`if … else if …` ladder one `If`. What nests is bounded by the parser (64 levels, `lashlang.syntax.limits`), so a
-plain recursive walk over any parsed program is safe.
+`if … else if …` ladder one `If`. What nests is bounded by the parser (64 levels, `lashlang.syntax.limits`),
+so a plain recursive walk over any parsed program is safe.
 """
 
 from __future__ import annotations
@@ -14,32 +14,13 @@ from __future__ import annotations
 from typing import Literal
 
 from lashlang.syntax.node import Node
-from lashlang.syntax.types import (
-    TypeAny,
-    TypeBool,
-    TypeDict,
-    TypeEnum,
-    TypeExpr,
-    TypeField,
-    TypeFloat,
-    TypeInt,
-    TypeList,
-    TypeNode,
-    TypeNull,
-    TypeObject,
-    TypeProcess,
-    TypeRef,
-    TypeRun,
-    TypeStr,
-    TypeTriggerHandle,
-    TypeUnion,
-)
+from lashlang.syntax.type_expr import TypeExpr
 
 ChainOperator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in", "+", "-", "*", "/", "%"]
 LogicOperator = Literal["and", "or", "??"]
 
 
-# --- Literals and names -------------------------------------------------------------------------------------------
+# --- Literals and names -------------------------------------------------------------------------------------
 
 
 class ExprNode(Node, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -57,7 +38,9 @@ class Bool(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="bool"):
 
 
 class Number(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="number"):
-    """A numeric literal: an int when written without point and exponent and within 64 bits, else a finite float."""
+    """A numeric literal: an int when written without point and exponent and within 64 bits, else a finite
+    float.
+    """
 
     value: int | float
 
@@ -88,7 +71,9 @@ class Entry(Node, frozen=True, omit_defaults=True, gc=False, tag="entry"):
 
 
 class RecordLiteral(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="record"):
-    """`{key: value}` in written order; of a repeated key the last value stands at the first one's position."""
+    """`{key: value}` in written order; of a repeated key the last value stands at the first one's
+    position.
+    """
 
     entries: tuple[Entry, ...]
 
@@ -107,7 +92,9 @@ class IfClause(Node, frozen=True, omit_defaults=True, gc=False, tag="if_clause")
 
 
 class Comprehension(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="comprehension"):
-    """`[element for x in xs if c for y in ys]`: clauses nest from left to right, the first is a `ForClause`."""
+    """`[element for x in xs if c for y in ys]`: clauses nest from left to right, the first is a
+    `ForClause`.
+    """
 
     element: Expr
     clauses: tuple[ForClause | IfClause, ...]
@@ -122,7 +109,7 @@ class TypeLiteral(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="type
     ty: TypeExpr
 
 
-# --- Operators ----------------------------------------------------------------------------------------------------
+# --- Operators ----------------------------------------------------------------------------------------------
 
 
 class Negate(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="negate"):
@@ -144,7 +131,9 @@ class Await(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="await"):
 
 
 class Try(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="try"):
-    """`try value`: `{ok: true, value}` or, when evaluating it fails, `{ok: false, error}`; takes a whole expression."""
+    """`try value`: `{ok: true, value}` or, when evaluating it fails, `{ok: false, error}`; takes a whole
+    expression.
+    """
 
     value: Expr
 
@@ -157,7 +146,9 @@ class Chain(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="chain"):
 
 
 class Logic(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="logic"):
-    """Short-circuit `and`, `or` (results are bools) and `??` (first operand that is not null, else the last)."""
+    """Short-circuit `and`, `or` (results are bools) and `??` (first operand that is not null, else the
+    last).
+    """
 
     operator: LogicOperator
     operands: tuple[Expr, ...]
@@ -191,7 +182,7 @@ class Unwrap(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="unwrap"):
     value: Expr
 
 
-# --- Calls and effects --------------------------------------------------------------------------------------------
+# --- Calls and effects --------------------------------------------------------------------------------------
 
 
 class Call(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="call"):
@@ -246,7 +237,7 @@ class SignalRun(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="signal
     signal: str | None = None
 
 
-# --- Only in linked programs --------------------------------------------------------------------------------------
+# --- Only in linked programs --------------------------------------------------------------------------------
 
 
 class Authority(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="authority"):
@@ -273,8 +264,8 @@ class HostValue(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="host_v
 class OperationCall(ExprNode, frozen=True, omit_defaults=True, gc=False, tag="operation_call"):
     """A host operation.
 
-    `host_operation` is its host name when the receiver is a known module instance, else None: the instance that
-    arrives at run time decides. `resource_type` is the receiver's static authority type.
+    `host_operation` is its host name when the receiver is a known module instance, else None: the instance
+    that arrives at run time decides. `resource_type` is the receiver's static authority type.
     """
 
     receiver: Expr
@@ -322,7 +313,7 @@ Expr = (
     | TriggerEvent
 )
 
-# --- Statements ---------------------------------------------------------------------------------------------------
+# --- Statements ---------------------------------------------------------------------------------------------
 
 
 class StatementNode(Node, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -419,7 +410,9 @@ class Cancel(StatementNode, frozen=True, omit_defaults=True, gc=False, tag="canc
 
 
 class Finish(StatementNode, frozen=True, omit_defaults=True, gc=False, tag="finish"):
-    """`finish [value]`: ends a process, or the foreground and its turn. `submit` is its foreground spelling."""
+    """`finish [value]`: ends a process, or the foreground and its turn. `submit` is its foreground
+    spelling.
+    """
 
     value: Expr | None = None
     word: Literal["finish", "submit"] = "finish"
@@ -474,7 +467,7 @@ Statement = (
     | Labelled
 )
 
-# --- Declarations -------------------------------------------------------------------------------------------------
+# --- Declarations -------------------------------------------------------------------------------------------
 
 
 class DeclarationNode(Node, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -518,8 +511,8 @@ class ProcessDecl(DeclarationNode, frozen=True, omit_defaults=True, gc=False, ta
 class FnDecl(DeclarationNode, frozen=True, omit_defaults=True, gc=False, tag="fn_decl"):
     """`fn name(params) -> returns { body }`: pure; sees only its parameters and what it assigns itself.
 
-    Its result is the value of the last statement: an `Evaluate` gives its value, an `If` gives the result of the
-    arm that was taken (null without one), anything else null.
+    Its result is the value of the last statement: an `Evaluate` gives its value, an `If` gives the result
+    of the arm that was taken (null without one), anything else null.
     """
 
     name: str

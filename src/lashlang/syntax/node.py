@@ -1,8 +1,8 @@
 """What every syntax node is: an immutable record that knows where it was written.
 
-Offsets count code points of the source, `end` exclusive; -1 means "not from a source". They take part in `==`, so
-compare programs with `without_offsets` on both sides. Nodes are trees: a node never holds itself, which is why the
-garbage collector need not look at them.
+Offsets count code points of the source, `end` exclusive; -1 means "not from a source". They take part in
+`==`, so compare programs with `without_offsets` on both sides. Nodes are trees: a node never holds itself,
+which is why the garbage collector need not look at them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Type expressions: what a program writes after `:` and `->`, what a host says about its operations.
 
-`TypeRun` alone is never written: it is the checker's type of a handle that `start` returned. Equality of two type
-expressions includes offsets, so types that are compared are built without them (`without_offsets`).
+`TypeRun` alone is never written: it is the checker's type of a handle that `start` returned. Equality of
+two type expressions includes offsets, so types that are compared are built without them (`without_offsets`).
 """
 
 from __future__ import annotations
