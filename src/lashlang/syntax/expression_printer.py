@@ -107,8 +107,9 @@ def _flat(node: Expr) -> str:
         case ast.Comprehension():
             return f"[{_comprehension(node)}]"
         case ast.TypeLiteral(ty=ty):
-            is_object = isinstance(ty, type_expr.TypeObject)
-            return f"Type {format_object(ty.fields)}" if is_object else format_type(ty)
+            if isinstance(ty, type_expr.TypeObject):
+                return f"Type {format_object(ty.fields)}"
+            return format_type(ty)
         case _:
             return _flat_operator(node)
 
