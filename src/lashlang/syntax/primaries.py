@@ -283,7 +283,7 @@ def _signal_run(parser: ExpressionParser) -> Expr | None:
             at = (start, parser.behind())
             hint = 'write: signal_run(handle, "approve", { ok: true })'
             message = "expected a handle, the signal's name in quotes, and the payload"
-            parser.fail("expected", message, at=at, hint=hint)
+            return parser.fail("expected", message, at=at, hint=hint)
 
 
 def _type(parser: ExpressionParser) -> Expr | None:

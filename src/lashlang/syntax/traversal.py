@@ -5,7 +5,7 @@ Recursion is safe here because the parser bounds how deep a tree can be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from lashlang.syntax.ast import Program
@@ -51,4 +51,5 @@ def without_offsets(node: _N) -> _N:
         fields[name] = value
     if isinstance(node, Program):
         fields["comments"], fields["source"] = (), ""
-    return type(node)(**fields)
+    make: Callable[..., _N] = type(node)
+    return make(**fields)

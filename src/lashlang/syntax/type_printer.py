@@ -60,6 +60,8 @@ def format_field(field: types.TypeField) -> str:
 
 
 def _enum(values: tuple[str, ...]) -> str:
+    if len(values) == 1:
+        return _one_line(values[0])
     texts = ", ".join(_one_line(value) for value in values)
     return f"enum[{texts}]"
 
