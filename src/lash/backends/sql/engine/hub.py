@@ -27,6 +27,11 @@ class Subscription:
         await self._woken.wait()
         self._woken.clear()
 
+    @property
+    def is_woken(self) -> bool:
+        """Whether the next `wait` would return at once."""
+        return self._woken.is_set()
+
     def wake(self) -> None:
         """End the current wait, or else the next one."""
         self._woken.set()

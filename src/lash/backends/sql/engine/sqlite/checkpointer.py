@@ -77,7 +77,7 @@ class Checkpointer:
         """Copy what is left while no batch is being written, and say whether that was everything."""
         with self._lock:
             frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        is_complete = copied == frames
+        is_complete = 0 <= frames == copied
         self.checkpoints += is_complete
         # If not, a reader holds an old snapshot: ask again once it is worth it, not after every commit.
         self._due_frames = self._trigger_frames if is_complete else frames + self._trigger_frames // 4

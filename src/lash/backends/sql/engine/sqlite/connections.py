@@ -26,10 +26,12 @@ def use_log(connection: apsw.Connection) -> str:
 
 
 def open_checkpointer(path: str, settings: SqliteSettings) -> apsw.Connection:
-    """Open a connection that copies the log back."""
+    """Open a connection that copies the log back; the database uses the log already."""
     connection = _open(path, settings, _READ_WRITE)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA checkpoint_fullfsync=1")
+    # A connection that has not read yet does not know of the log, and would copy nothing of it.
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     return connection
 
 

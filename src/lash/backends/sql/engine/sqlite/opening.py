@@ -49,8 +49,7 @@ def open_database(path: str, schema: Schema, settings: SqliteSettings, owner_id:
             inspect(connection, schema)
             if connection.readonly("main"):
                 raise read_only(path, "it was opened for reading only")
-            opened = _open_beside(path, settings, owner_id, connection, undo)
-            _prepare(opened, path, schema, settings)
+            opened = _open_parts(path, schema, settings, owner_id, connection, undo)
         except apsw.Error as error:
             raise translate(error, path, system_errno=_last_errno(error, path)) from error
         except OSError as error:
@@ -59,8 +58,13 @@ def open_database(path: str, schema: Schema, settings: SqliteSettings, owner_id:
         return opened
 
 
-def _open_beside(
-    path: str, settings: SqliteSettings, owner_id: str, connection: apsw.Connection, undo: ExitStack
+def _open_parts(
+    path: str,
+    schema: Schema,
+    settings: SqliteSettings,
+    owner_id: str,
+    connection: apsw.Connection,
+    undo: ExitStack,
 ) -> Opened:
     directory = path + "-lash"
     os.makedirs(directory, exist_ok=True)
@@ -68,6 +72,7 @@ def _open_beside(
     undo.callback(lock.let_go)
     checkpoint_lock = FileLock(os.path.join(directory, "lock"))
     undo.callback(checkpoint_lock.let_go)
+    _prepare(connection, lock, path, schema, settings)
     checkpoint_connection = open_checkpointer(path, settings)
     undo.callback(checkpoint_connection.close)
     bells = Bells(directory, owner_id)
@@ -81,18 +86,20 @@ def _open_beside(
     )
 
 
-def _prepare(opened: Opened, path: str, schema: Schema, settings: SqliteSettings) -> None:
-    if not opened.lock.acquire_within(settings.busy_timeout_ms):
+def _prepare(
+    connection: apsw.Connection, lock: FileLock, path: str, schema: Schema, settings: SqliteSettings
+) -> None:
+    if not lock.acquire_within(settings.busy_timeout_ms):
         raise busy(path, settings.busy_timeout_ms)
     try:
-        mode = use_log(opened.connection)
+        mode = use_log(connection)
         if mode != "wal":
             raise io_failure(path, f"its file system cannot share a write-ahead log: journal mode {mode}")
-        migrate(opened.connection, schema)
+        migrate(connection, schema)
     finally:
-        opened.lock.release()
+        lock.release()
     # Only now: a migration that rebuilds a table must not trip over references to it.
-    opened.connection.pragma("foreign_keys", schema.foreign_keys)
+    connection.pragma("foreign_keys", schema.foreign_keys)
 
 
 def _last_errno(error: apsw.Error, path: str) -> int:
