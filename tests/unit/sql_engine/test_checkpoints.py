@@ -1,4 +1,4 @@
-"""The write-ahead log stays small under steady writing, and grows only while someone holds an old snapshot."""
+"""The write-ahead log stays small under steady writing, and grows only while an old snapshot is held."""
 
 import asyncio
 import os

@@ -39,7 +39,7 @@ async def test_closing_answers_everything_that_was_handed_in(connect, path):
 
     assert list(range(500)) == [future.result() for future in written]
     assert len(await asyncio.gather(*read)) == 10
-    assert 500 == rows_in(path)
+    assert rows_in(path) == 500
 
 
 async def test_closing_leaves_no_log_and_no_bell(connect, path):
@@ -48,7 +48,7 @@ async def test_closing_leaves_no_log_and_no_bell(connect, path):
     await engine.close()
 
     assert not os.path.exists(f"{path}-wal")
-    assert ["lock"] == os.listdir(f"{path}-lash")
+    assert os.listdir(f"{path}-lash") == ["lock"]
 
 
 async def test_closing_one_of_two_leaves_the_other_working(connect):
@@ -57,7 +57,7 @@ async def test_closing_one_of_two_leaves_the_other_working(connect):
     await one.close()
     await other.run(add(2))
 
-    assert 2 == await other.read(count)
+    assert await other.read(count) == 2
     assert {one.owner_id} == other.dead_owners([one.owner_id, other.owner_id])
 
 
@@ -69,7 +69,7 @@ async def test_closed_engine_refuses_work_with_a_code(connect):
     for use in (lambda: engine.run(add(1)), lambda: engine.read(count)):
         with pytest.raises(LashError, match="closed") as failure:
             await use()
-        assert "store_closed" == failure.value.code
+        assert failure.value.code == "store_closed"
     with pytest.raises(LashError):
         engine.submit(add(1))
 
@@ -77,7 +77,7 @@ async def test_closed_engine_refuses_work_with_a_code(connect):
 async def test_engine_that_was_not_connected_says_so(path, clock, ids):
     with pytest.raises(LashError, match="not connected") as failure:
         await SqliteEngine(path, clock=clock, ids=ids).run(add(1))
-    assert "store_closed" == failure.value.code
+    assert failure.value.code == "store_closed"
 
 
 async def test_closing_goes_on_when_its_caller_is_cancelled(connect, path):
@@ -91,4 +91,4 @@ async def test_closing_goes_on_when_its_caller_is_cancelled(connect, path):
     await engine.close()
 
     assert all(future.done() for future in written)
-    assert 200 == rows_in(path)
+    assert rows_in(path) == 200

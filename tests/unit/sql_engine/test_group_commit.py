@@ -1,6 +1,7 @@
 """Callers share a commit, and nothing else: neither failures nor half of each other's work."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ async def test_callers_that_wait_together_share_one_commit(engine, path):
 
     assert list(range(50)) == await asyncio.gather(*pending)
     statistics = engine.statistics()
-    assert (50, 1, 1) == (statistics.scripts, statistics.commits, statistics.durable_commits)
+    assert (statistics.scripts, statistics.commits, statistics.durable_commits) == (50, 1, 1)
     assert list(range(50)) == await all_ids(engine)
 
 
@@ -64,7 +65,7 @@ async def test_shared_commit_waits_for_the_disk_once(disk, engine, path):
         pending = [engine.submit(add(n)) for n in range(20)]
     await asyncio.gather(*pending)
 
-    assert 1 == disk.log_syncs - before
+    assert disk.log_syncs - before == 1
 
 
 async def test_failing_script_undoes_only_itself(engine, path):
@@ -73,9 +74,9 @@ async def test_failing_script_undoes_only_itself(engine, path):
         pending = [engine.submit(script) for script in scripts]
     outcomes = await asyncio.gather(*pending, return_exceptions=True)
 
-    assert [0, 3, 6, 9] == [n for n, outcome in enumerate(outcomes) if isinstance(outcome, LashError)]
-    assert [1, 2, 4, 5, 7, 8] == await all_ids(engine)
-    assert 1 == engine.statistics().commits
+    assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, LashError)] == [0, 3, 6, 9]
+    assert await all_ids(engine) == [1, 2, 4, 5, 7, 8]
+    assert engine.statistics().commits == 1
 
 
 async def test_lone_failing_script_leaves_no_trace_and_waits_for_no_disk(disk, engine):
@@ -83,9 +84,9 @@ async def test_lone_failing_script_leaves_no_trace_and_waits_for_no_disk(disk, e
     with pytest.raises(LashError, match="note 7"):
         await engine.run(add_then_raise(7))
 
-    assert [] == await all_ids(engine)
-    assert 0 == disk.log_syncs - before
-    assert 0 == engine.statistics().commits
+    assert await all_ids(engine) == []
+    assert disk.log_syncs - before == 0
+    assert engine.statistics().commits == 0
 
 
 async def test_batch_is_limited_by_count(connect, path):
@@ -94,7 +95,7 @@ async def test_batch_is_limited_by_count(connect, path):
         pending = [engine.submit(add(n)) for n in range(10)]
     await asyncio.gather(*pending)
 
-    assert 3 == engine.statistics().commits
+    assert engine.statistics().commits == 3
 
 
 async def test_batch_is_limited_by_time_and_keeps_its_order(connect, path, clock):
@@ -110,7 +111,7 @@ async def test_batch_is_limited_by_time_and_keeps_its_order(connect, path, clock
         pending = [engine.submit(append) for _ in range(6)]
     assert list(range(6)) == await asyncio.gather(*pending)
     # Two scripts begin within 50 ms of the first reading of each transaction.
-    assert 3 == engine.statistics().commits
+    assert engine.statistics().commits == 3
 
 
 async def test_failed_commit_fails_every_caller_and_keeps_nothing(disk, engine, path):
@@ -119,12 +120,12 @@ async def test_failed_commit_fails_every_caller_and_keeps_nothing(disk, engine, 
         pending = [engine.submit(add(n)) for n in range(3)]
     outcomes = await asyncio.gather(*pending, return_exceptions=True)
 
-    assert ["store_io"] * 3 == [outcome.code for outcome in outcomes]
+    assert [outcome.code for outcome in outcomes] == ["store_io"] * 3
     assert str(path) in str(outcomes[0])
     disk.sync_failure = None
-    assert [] == await all_ids(engine)
-    assert 9 == await engine.run(add(9))
-    assert [9] == await all_ids(engine)
+    assert await all_ids(engine) == []
+    assert await engine.run(add(9)) == 9
+    assert await all_ids(engine) == [9]
 
 
 async def test_deferred_constraint_fails_only_the_script_that_broke_it(engine, path):
@@ -135,9 +136,9 @@ async def test_deferred_constraint_fails_only_the_script_that_broke_it(engine, p
         pending = [engine.submit(script) for script in (add(1), reply_to_nothing, add(2))]
     first, broken, last = await asyncio.gather(*pending, return_exceptions=True)
 
-    assert (1, 2) == (first, last)
-    assert "store_backend" == broken.code
-    assert [1, 2] == await all_ids(engine)
+    assert (first, last) == (1, 2)
+    assert broken.code == "store_backend"
+    assert await all_ids(engine) == [1, 2]
 
 
 async def test_full_disk_fails_its_script_and_runs_the_innocent_again(engine, path):
@@ -163,27 +164,25 @@ async def test_full_disk_fails_its_script_and_runs_the_innocent_again(engine, pa
         pending = [engine.submit(script) for script in (counted(1), too_much, counted(2))]
     first, full, last = await asyncio.gather(*pending, return_exceptions=True)
 
-    assert (1, 2) == (first, last)
-    assert ("store_full", True) == (full.code, full.retryable)
+    assert (first, last) == (1, 2)
+    assert (full.code, full.retryable) == ("store_full", True)
     assert str(path) in str(full)
-    assert [1, 1, 2] == runs, "SQLite undid the whole transaction, so the first script had to run again"
-    assert [1, 2] == await all_ids(engine)
+    assert runs == [1, 1, 2], "SQLite undid the whole transaction, so the first script had to run again"
+    assert await all_ids(engine) == [1, 2]
 
 
 async def test_script_that_hides_the_error_of_a_write_has_failed_all_the_same(engine):
     async def hides(tx: Tx) -> str:
         await tx.write(ADD, 1, "first")
-        try:
+        with suppress(apsw.ConstraintError):
             await tx.write(ADD, 1, "twice")
-        except apsw.ConstraintError:
-            pass
         return "fine"
 
     with pytest.raises(LashError) as failure:
         await engine.run(hides)
 
-    assert "store_backend" == failure.value.code
-    assert [] == await all_ids(engine)
+    assert failure.value.code == "store_backend"
+    assert await all_ids(engine) == []
 
 
 async def test_nothing_more_is_written_after_a_failed_write(engine):
@@ -195,7 +194,7 @@ async def test_nothing_more_is_written_after_a_failed_write(engine):
 
     with pytest.raises(LashError):
         await engine.run(goes_on)
-    assert [] == await all_ids(engine)
+    assert await all_ids(engine) == []
 
 
 async def test_script_that_awaits_something_else_is_a_bug_and_leaves_no_trace(engine):
@@ -205,7 +204,7 @@ async def test_script_that_awaits_something_else_is_a_bug_and_leaves_no_trace(en
 
     with pytest.raises(LashBug, match="suspends"):
         await engine.run(suspends)
-    assert [] == await all_ids(engine)
+    assert await all_ids(engine) == []
 
 
 async def test_cancelled_caller_finds_its_script_done(engine, path):
@@ -216,8 +215,8 @@ async def test_cancelled_caller_finds_its_script_done(engine, path):
         with pytest.raises(asyncio.CancelledError):
             await caller
 
-    assert 2 == await engine.run(add(2))
-    assert [1, 2] == await all_ids(engine)
+    assert await engine.run(add(2)) == 2
+    assert await all_ids(engine) == [1, 2]
 
 
 async def test_scripts_run_in_the_order_in_which_they_were_handed_in(engine):
@@ -227,7 +226,7 @@ async def test_scripts_run_in_the_order_in_which_they_were_handed_in(engine):
         return len(ids)
 
     behind = [engine.submit(append) for _ in range(300)]
-    assert 300 == await engine.run(append)
+    assert await engine.run(append) == 300
     assert list(range(300)) == [future.result() for future in behind]
 
 
@@ -238,11 +237,11 @@ async def test_clock_is_read_once_for_each_script(engine, clock, path):
     async def twice(tx: Tx) -> tuple[int, int]:
         return tx.now_ms, tx.now_ms
 
-    assert (1_001, 1_001) == await engine.run(twice)
+    assert await engine.run(twice) == (1_001, 1_001)
     with held(path):
         pending = [engine.submit(twice) for _ in range(3)]
-    assert [(1_002, 1_002), (1_003, 1_003), (1_004, 1_004)] == await asyncio.gather(*pending)
-    assert 4 == clock.readings
+    assert await asyncio.gather(*pending) == [(1_002, 1_002), (1_003, 1_003), (1_004, 1_004)]
+    assert clock.readings == 4
 
 
 async def test_rows_are_made_of_columns_by_position(engine):
@@ -266,7 +265,7 @@ async def test_write_counted_tells_how_many_rows_changed(engine):
         none = await tx.write_counted("DELETE FROM note WHERE id > ?", 1)
         return some, none
 
-    assert (2, 0) == await engine.run(script)
+    assert await engine.run(script) == (2, 0)
 
 
 async def test_writer_gives_up_on_a_process_that_never_lets_go(connect, path):
@@ -275,6 +274,6 @@ async def test_writer_gives_up_on_a_process_that_never_lets_go(connect, path):
         first, second = engine.submit(add(1)), engine.submit(add(2))
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
 
-    assert [("store_busy", True)] * 2 == [(outcome.code, outcome.retryable) for outcome in outcomes]
-    assert 3 == await engine.run(add(3))
-    assert [3] == await all_ids(engine), "what was reported as not written must not appear later"
+    assert [(outcome.code, outcome.retryable) for outcome in outcomes] == [("store_busy", True)] * 2
+    assert await engine.run(add(3)) == 3
+    assert await all_ids(engine) == [3], "what was reported as not written must not appear later"

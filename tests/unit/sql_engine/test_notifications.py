@@ -27,7 +27,7 @@ async def test_commit_wakes_the_subscribers_of_its_topic_and_can_be_seen_by_then
     with engine.hub.subscribe("queue") as news:
         engine.submit(say("queue"))
         await news.wait()
-        assert 1 == await engine.read(count)
+        assert await engine.read(count) == 1
 
 
 async def test_failed_script_wakes_nobody(engine):
@@ -63,7 +63,7 @@ async def test_caller_is_answered_before_or_with_the_wake_up(engine):
 
 async def test_commit_between_the_look_and_the_wait_is_not_lost(engine):
     with engine.hub.subscribe("queue") as news:
-        assert 0 == await engine.read(count)
+        assert await engine.read(count) == 0
         await engine.run(say("queue"))
         await news.wait()
 
@@ -79,7 +79,7 @@ def test_hub_forgets_closed_subscriptions_and_ignores_other_topics():
     hub = Hub()
     with hub.subscribe("a", "b") as both, hub.subscribe("b") as one:
         hub.publish(["a", "c"])
-        assert (True, False) == (both.is_woken, one.is_woken)
+        assert (both.is_woken, one.is_woken) == (True, False)
         hub.publish_all()
         assert one.is_woken
     assert hub.is_idle
@@ -131,4 +131,4 @@ async def test_commit_of_a_program_that_rings_no_bell_is_found_by_looking(connec
         foreign.execute("INSERT INTO note(text) VALUES('by hand')")
         foreign.close()
         await news.wait()
-        assert 1 == await engine.read(count)
+        assert await engine.read(count) == 1

@@ -39,17 +39,17 @@ async def test_read_keeps_its_snapshot_while_others_write(engine):
     reading = asyncio.create_task(engine.read(slow))
     await asyncio.to_thread(has_begun.wait, 30)
     await engine.run(add(1))
-    assert 1 == await engine.read(count), "another reader is not held up, and sees the new row"
+    assert await engine.read(count) == 1, "another reader is not held up, and sees the new row"
     may_go_on.set()
 
-    assert (0, 0) == await reading
+    assert await reading == (0, 0)
 
 
 async def test_more_reads_than_readers_are_all_answered(connect):
     engine = await connect(readers=2)
     await engine.run(add(1))
 
-    assert [1] * 200 == await asyncio.gather(*(engine.read(count) for _ in range(200)))
+    assert await asyncio.gather(*(engine.read(count) for _ in range(200))) == [1] * 200
 
 
 async def test_read_has_the_time_of_the_clock(engine, clock):
@@ -57,7 +57,7 @@ async def test_read_has_the_time_of_the_clock(engine, clock):
         return tx.now_ms
 
     clock.at_ms = 77
-    assert 77 == await engine.read(when)
+    assert await engine.read(when) == 77
 
 
 async def write(tx: Tx) -> None:
@@ -85,7 +85,7 @@ async def test_read_script_that_writes_is_a_bug_and_writes_nothing(engine, scrip
     await engine.run(add(1))
     with pytest.raises(LashBug, match="read script"):
         await engine.read(script)
-    assert 1 == await engine.read(count)
+    assert await engine.read(count) == 1
 
 
 async def test_failing_read_says_so_and_the_next_one_works(engine):
@@ -94,5 +94,5 @@ async def test_failing_read_says_so_and_the_next_one_works(engine):
 
     with pytest.raises(LashError) as failure:
         await engine.read(wrong)
-    assert ("store_backend", "nowhere") == (failure.value.code, failure.value.detail.split()[-1])
-    assert 0 == await engine.read(count)
+    assert (failure.value.code, failure.value.detail.split()[-1]) == ("store_backend", "nowhere")
+    assert await engine.read(count) == 0

@@ -1,4 +1,4 @@
-"""Commits that need not wait for the disk: seen by all at once, and carried along by the next one that does."""
+"""Commits that need not wait for the disk: seen by all at once, made safe by the next one that does."""
 
 import asyncio
 
@@ -25,10 +25,10 @@ async def test_visible_commit_does_not_wait_for_the_disk_and_is_seen_by_others_a
     for note_id in range(1, 6):
         await one.run(add(note_id), durable=False)
 
-    assert 0 == disk.log_syncs - before
-    assert 6 == await other.read(count)
-    assert 6 == await other.run(count, durable=False)
-    assert (6, 1) == (one.statistics().commits, one.statistics().durable_commits)
+    assert disk.log_syncs - before == 0
+    assert await other.read(count) == 6
+    assert await other.run(count, durable=False) == 6
+    assert (one.statistics().commits, one.statistics().durable_commits) == (6, 1)
 
 
 async def test_one_durable_script_makes_the_whole_batch_wait(disk, engine, path):
@@ -38,7 +38,7 @@ async def test_one_durable_script_makes_the_whole_batch_wait(disk, engine, path)
         pending = [engine.submit(add(n), durable=n == 2) for n in range(1, 4)]
     await asyncio.gather(*pending)
 
-    assert 1 == disk.log_syncs - before
+    assert disk.log_syncs - before == 1
 
 
 async def test_durable_answer_about_a_visible_commit_waits_for_the_disk(disk, engine):
@@ -46,7 +46,7 @@ async def test_durable_answer_about_a_visible_commit_waits_for_the_disk(disk, en
     await engine.run(add(1), durable=False)
     before = disk.log_syncs
 
-    assert 2 == await engine.run(count), "a caller may now tell the world that there are two"
-    assert 1 == disk.log_syncs - before
-    assert 2 == await engine.run(count)
-    assert 1 == disk.log_syncs - before, "it is on the disk already"
+    assert await engine.run(count) == 2, "a caller may now tell the world that there are two"
+    assert disk.log_syncs - before == 1
+    assert await engine.run(count) == 2
+    assert disk.log_syncs - before == 1, "it is on the disk already"
