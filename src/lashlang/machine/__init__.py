@@ -1,0 +1,1 @@
+"""Running linked programs: values, builtins, the intermediate form, two back ends, frames and drivers."""

@@ -1,0 +1,210 @@
+"""What a run has left: fuel, memory, time, and whether somebody asked it to stop.
+
+Everything here is deterministic except the clock and the cancellation, which are looked at only in `poll`. Fuel comes
+in slices that generated code counts down in a local variable; memory is a charged estimate that is corrected by
+walking the program's own variables, never by asking the operating system: a replay must stop at the same step.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from lashlang.machine.fault import Halt
+from lashlang.machine.values import MAX_ITEMS, MAX_TEXT, Value
+
+SLICE: Final = 1024
+"""Loop turns between two looks at the clock: about 0.1 ms."""
+POLL_WORK: Final = 65_536
+"""Units of builtin work between two looks at the clock."""
+MAX_CALLS: Final = 150
+"""Deepest nesting of `fn` calls."""
+
+TEXT_COST: Final = 56
+LIST_COST: Final = 56
+ITEM_COST: Final = 8
+RECORD_COST: Final = 104
+ENTRY_COST: Final = 40
+NUMBER_COST: Final = 32
+
+CODE_NAME: Final = "<lashlang>"
+"""The file name of generated code: how the meter and the driver recognise its frames."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one run, chosen by the host.
+
+    `fuel` counts loop turns, calls, effects and the elements that builtins touch. `memory_bytes` bounds a
+    deterministic estimate of what the program holds. `time_ms` bounds the active time between effects by the clock
+    the host hands in, and is off when that clock is missing.
+    """
+
+    fuel: int = 10_000_000
+    memory_bytes: int = 64 * 1024 * 1024
+    time_ms: int | None = None
+
+
+class Meter:
+    """The accountant of one run: the only object whose attributes generated code may touch."""
+
+    __slots__ = (
+        "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "mem", "printed", "roots",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits, clock: Callable[[], int] | None = None) -> None:
+        self.limits = limits
+        self.fuel = limits.fuel
+        self.f = 0
+        self.mem = limits.memory_bytes // 4
+        self.cancelled = False
+        self.calls = 0
+        self.printed: list[Value] = []
+        self.roots: Callable[[], Iterable[Value]] = _generated_roots
+        self._clock = clock
+        self._until_poll = POLL_WORK
+        self._deadline_ms: int | None = None
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Begin a stretch of active time: called when a run starts and after each answered wait."""
+        if self._clock is not None and self.limits.time_ms is not None:
+            self._deadline_ms = self._clock() + self.limits.time_ms
+
+    @property
+    def fuel_left(self) -> int:
+        """What is left, the slice in hand included."""
+        return self.fuel + self.f
+
+    def refill(self) -> int:
+        """A slice of fuel was used up: take the next one, of which one unit is spent already."""
+        if self.fuel <= 0:
+            self.fuel = 0
+            raise out_of_fuel(self.limits)
+        self.poll()
+        taken = min(SLICE, self.fuel)
+        self.fuel -= taken
+        return taken - 1
+
+    def turn(self) -> None:
+        """Charge one unit against the shared slice (bodies that call functions, and functions)."""
+        self.f -= 1
+        if self.f < 0:
+            self.f = 0
+            self.f = self.refill()
+
+    def work(self, units: int) -> None:
+        """Charge `units` of builtin work, before the work is done."""
+        self.fuel -= units
+        if self.fuel < 0:
+            self.fuel = 0
+            raise out_of_fuel(self.limits)
+        self._until_poll -= units
+        if self._until_poll < 0:
+            self.poll()
+
+    def poll(self) -> None:
+        """Look at what only the outside knows: a cancellation and the clock."""
+        self._until_poll = POLL_WORK
+        if self.cancelled:
+            raise Halt("cancelled", "the run was cancelled")
+        if self._deadline_ms is not None and self._clock is not None and self._clock() > self._deadline_ms:
+            raise Halt("time_exhausted", f"the program computed for longer than {self.limits.time_ms} ms")
+
+    def take(self, size_bytes: int) -> None:
+        """Charge memory for something that a builtin is about to make."""
+        self.mem -= size_bytes
+        if self.mem < 0:
+            self.settle(size_bytes)
+
+    def settle(self, asked_bytes: int = 0) -> None:
+        """The charged total passed its threshold: count what is really held, and set the next threshold."""
+        limit = self.limits.memory_bytes
+        live = measure(self.roots(), limit) + asked_bytes
+        if live > limit:
+            raise Halt("memory_exhausted", f"the program holds more than {limit} bytes")
+        self.mem = max(min(max(live, limit // 8), limit - live), limit // 32)
+
+    def enter(self) -> None:
+        """A function is called: one unit of fuel, and a bound on the nesting."""
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise Halt("call_depth_exceeded", f"functions are nested deeper than {MAX_CALLS} calls")
+        self.turn()
+
+    def leave(self, value: Value) -> Value:
+        """A function returns `value`."""
+        self.calls -= 1
+        return value
+
+    def text(self, length: int) -> None:
+        """Charge a string of `length` characters; refuse one that is longer than any may be."""
+        if length > MAX_TEXT:
+            raise Halt("value_too_large", f"a string may have at most {MAX_TEXT} characters, not {length}")
+        self.fuel -= length >> 6
+        if length > 256:
+            self.work(0)
+        self.take(TEXT_COST + length)
+
+    def items(self, count: int) -> None:
+        """Charge a new list of `count` items, one unit of fuel each."""
+        if count > MAX_ITEMS:
+            raise Halt("value_too_large", f"a list may have at most {MAX_ITEMS} items, not {count}")
+        self.work(count)
+        self.take(LIST_COST + ITEM_COST * count)
+
+    def entries(self, count: int) -> None:
+        """Charge a new record of `count` entries, one unit of fuel each."""
+        if count > MAX_ITEMS:
+            raise Halt("value_too_large", f"a record may have at most {MAX_ITEMS} entries, not {count}")
+        self.work(count)
+        self.take(RECORD_COST + ENTRY_COST * count)
+
+
+def out_of_fuel(limits: Limits) -> Halt:
+    """The error of a run that has used all its fuel."""
+    return Halt("fuel_exhausted", f"the program used up its fuel of {limits.fuel} units")
+
+
+def measure(roots: Iterable[Value], enough: int) -> int:
+    """Estimate the bytes held by `roots`, shared containers counted once; stop counting beyond `enough`."""
+    total = 0
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        value = stack.pop()
+        t = type(value)
+        if t is str:
+            total += TEXT_COST + len(value)
+        elif t is list:
+            if id(value) not in seen:
+                seen.add(id(value))
+                total += LIST_COST + ITEM_COST * len(value)
+                stack.extend(value)
+        elif t is dict:
+            if id(value) not in seen:
+                seen.add(id(value))
+                total += RECORD_COST + ENTRY_COST * len(value)
+                stack.extend(value.values())
+        elif t is int or t is float:
+            total += NUMBER_COST
+        if total > enough:
+            break
+    return total
+
+
+def _generated_roots() -> list[Value]:
+    """The variables of every generated frame on this thread's stack, innermost first.
+
+    Only slots count (see `ir`), never what is in the middle of being evaluated, so that the plain interpreter counts
+    the same.
+    """
+    roots: list[Value] = []
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == CODE_NAME:
+            roots.extend(value for name, value in frame.f_locals.items() if name[0] in "vtqs")
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the walk
+    return roots
