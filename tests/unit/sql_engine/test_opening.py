@@ -274,4 +274,4 @@ async def test_file_that_may_not_be_written_is_refused(clock, ids, what):
         said, _ = await program.communicate()
         os.chmod(directory, 0o755)
 
-    assert ("opened" if what == "nothing" else "store_read_only") == done.stdout.strip(), done.stderr
+    assert said.decode().strip() == ("opened" if what == "nothing" else "store_read_only")
