@@ -40,6 +40,7 @@ class Cursor:
 
     __slots__ = (
         "depth",
+        "ended",
         "findings",
         "height",
         "kind",
@@ -63,6 +64,7 @@ class Cursor:
         self.loop_depth = 0
         self.where = "main"
         self.unbalanced = False
+        self.ended = False
         self.findings: list[Diagnostic] = []
 
     # --- Tokens ---
@@ -176,6 +178,10 @@ class Cursor:
     ) -> None:
         """Notes an error and goes on."""
         tokens = self.tokens
+        if at is None and self.kind == "eof":
+            if self.ended:
+                return
+            self.ended = True
         start, end = at if at is not None else (self.here(), tokens.ends[self.pos])
         if not hint and at is None:
             hint = hint_at(tokens, self.pos)

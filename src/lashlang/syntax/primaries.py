@@ -154,7 +154,9 @@ def _next_word(parser: ExpressionParser) -> str:
     return str(parser.tokens.values[parser.pos + 1]) if _next_on_line(parser) == "name" else ""
 
 
-def _sleep(parser: ExpressionParser) -> Expr:
+def _sleep(parser: ExpressionParser) -> Expr | None:
+    if parser.peek() in ("=", ".", "["):
+        return None
     start = parser.here()
     parser.advance()
     if parser.kind == "for":
@@ -301,7 +303,7 @@ def _try(parser: ExpressionParser) -> Expr | None:
     if after == "{":
         hint = "`try` takes one expression and gives a wrapper: r = try json_parse(text), then look at r.ok"
         parser.unexpected("there is no `try` block", hint=hint)
-    if after not in _OPERAND_STARTS:
+    if after not in _OPERAND_STARTS or (after == "[" and parser.adjacent(parser.pos + 1)):
         return None
     start = parser.here()
     parser.advance()
