@@ -1,1 +1,69 @@
-"""lash: a durable runtime for LLM agents."""
+"""lash: a durable runtime for LLM agents.
+
+Sessions whose turns commit atomically, effects that are replayed instead of repeated, and work that
+survives `kill -9`, on one SQLite file. `lash.Agent` defines, `lash.open` gives life.
+
+Everything here is loaded when it is first used, so that `import lash` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lash.agents import Agent, Limits
+    from lash.errors import LashError, ToolError
+    from lash.facade import Accepted, Runtime, Session, Turn, TurnResult, open
+    from lash.tools import Attachment, Resource, Retry, Tool, ToolContext, file_tools, tool
+    from lash.values import AttachmentRef, GenerationOptions, TokenUsage, TurnEvent, TurnInput
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Accepted",
+    "Agent",
+    "Attachment",
+    "AttachmentRef",
+    "GenerationOptions",
+    "LashError",
+    "Limits",
+    "Resource",
+    "Retry",
+    "Runtime",
+    "Session",
+    "TokenUsage",
+    "Tool",
+    "ToolContext",
+    "ToolError",
+    "Turn",
+    "TurnEvent",
+    "TurnInput",
+    "TurnResult",
+    "__version__",
+    "file_tools",
+    "open",
+    "tool",
+]
+
+_HOMES = {
+    "lash.agents": ("Agent", "Limits"),
+    "lash.errors": ("LashError", "ToolError"),
+    "lash.facade": ("Accepted", "Runtime", "Session", "Turn", "TurnResult", "open"),
+    "lash.tools": ("Attachment", "Resource", "Retry", "Tool", "ToolContext", "file_tools", "tool"),
+    "lash.values": ("AttachmentRef", "GenerationOptions", "TokenUsage", "TurnEvent", "TurnInput"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lash' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

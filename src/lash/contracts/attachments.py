@@ -10,7 +10,10 @@ from lash.values import AttachmentCreateMeta, AttachmentRef, AttachmentStorePers
 class AttachmentStore(Protocol):
     """Content-addressed bytes: the id is the SHA-256 of the bytes, and of nothing else."""
 
-    persistence: AttachmentStorePersistence
+    @property
+    def persistence(self) -> AttachmentStorePersistence:
+        """Whether bytes outlive the operating-system process."""
+        ...
 
     async def put(self, data: bytes, meta: AttachmentCreateMeta) -> AttachmentRef:
         """Store bytes and return their reference. Empty bytes are legal; equal bytes are stored once.

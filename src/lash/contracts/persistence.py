@@ -77,9 +77,9 @@ class RuntimePersistence(AttachmentManifest, Protocol):
 
         Contract:
             D1.1: Everything returned is of one snapshot.
-            D1.2: A full graph is in insertion order; a path is root first and walks through tombstones (R-40).
+            D1.2: A full graph is in insertion order; a path is root first, through tombstones (R-40).
             D1.3: A tombstoned leaf reads as its nearest live ancestor (R-39).
-            D1.4: The ledger merges by (source, model) in first-seen order; all-zero entries are dropped (R-29).
+            D1.4: The ledger merges by (source, model) in first-seen order; all-zero ones are dropped (R-29).
         """
         ...
 
@@ -149,7 +149,7 @@ class RuntimePersistence(AttachmentManifest, Protocol):
         lease_ttl_ms: int,
         batch_ids: Sequence[str],
     ) -> QueuedWorkClaim | None:
-        """Claim exactly these batches, if they are what would be claimed next; else None, and no effect (R-38)."""
+        """Claim exactly these batches if they are what comes next; else None, and no effect (R-38)."""
         ...
 
     async def claim_for_running_turn(

@@ -6,6 +6,7 @@ Records are frozen data without I/O. One module a noun; this door re-exports the
 from lash.values.activities import (
     AssistantReasoningDelta,
     AssistantTextDelta,
+    EventGap,
     InputAccepted,
     ModelAttemptReset,
     ModelRequestStarted,
@@ -96,9 +97,9 @@ from lash.values.hashing import (
 )
 from lash.values.ingress import (
     CancelAnswer,
-    ClaimedTurn,
     ClaimRefused,
     ClaimTurnAnswer,
+    ClaimedTurn,
     OnBusy,
     ReadySession,
     SessionDeletion,
@@ -299,13 +300,13 @@ from lash.values.scopes import (
     RuntimeScope,
 )
 from lash.values.sessions import (
-    DEFAULT_MODEL,
-    DEFAULT_SESSION_ID,
     ActivePath,
     AgentFrameAssignment,
     AgentFrameReason,
     AgentFrameRecord,
     ChildSession,
+    DEFAULT_MODEL,
+    DEFAULT_SESSION_ID,
     ForkedSession,
     FullGraph,
     GcReport,
@@ -351,10 +352,6 @@ from lash.values.usage import (
 )
 
 __all__ = [
-    "CANCEL_REQUESTED",
-    "CORE_EVENT_TYPES",
-    "DEFAULT_MODEL",
-    "DEFAULT_SESSION_ID",
     "ActivePath",
     "AgentFrameAssignment",
     "AgentFrameReason",
@@ -375,6 +372,8 @@ __all__ = [
     "AwaitFailure",
     "AwaitProcess",
     "AwaitSuccess",
+    "CANCEL_REQUESTED",
+    "CORE_EVENT_TYPES",
     "CancelAnswer",
     "CancelProcess",
     "CausalRef",
@@ -395,6 +394,8 @@ __all__ = [
     "Clock",
     "CompletedToolCall",
     "ConversationRecord",
+    "DEFAULT_MODEL",
+    "DEFAULT_SESSION_ID",
     "DedupeConst",
     "DedupeSelector",
     "DeleteSessionProcesses",
@@ -414,6 +415,7 @@ __all__ = [
     "EffectScopeKind",
     "EffectState",
     "EffectSubject",
+    "EventGap",
     "EventIdentity",
     "EventNode",
     "ExecCode",

@@ -92,10 +92,16 @@ class TurnFinished(JsonRecord, frozen=True, tag="turn_finished", eq=False):
 
 
 class TurnFailed(Record, frozen=True, tag="turn_failed"):
-    """This process could not finish the turn; it stays accepted and is driven again. Ends the stream."""
+    """The driver of this process gave up; the turn stays accepted and is driven again. Ends the stream."""
 
     turn_id: str
     error: ErrorRecord
+
+
+class EventGap(Record, frozen=True, tag="event_gap"):
+    """The watcher was too slow: this many events of the stream are lost to it. The commit has it all."""
+
+    dropped: int
 
 
 TurnActivity: TypeAlias = (
@@ -110,6 +116,7 @@ TurnActivity: TypeAlias = (
     | ToolCallCompleted
     | UsageReported
     | InputAccepted
+    | EventGap
     | TurnFinished
     | TurnFailed
 )

@@ -69,7 +69,7 @@ class EffectRecord(JsonRecord, frozen=True, kw_only=True, eq=False):
 
 
 class EffectClaim(Record, frozen=True, kw_only=True):
-    """The right to run one effect until `expires_at_ms`. `due_at_ms` is a sleep's, fixed at the first claim."""
+    """The right to run one effect until `expires_at_ms`. A sleep's `due_at_ms` is fixed at the first claim."""
 
     scope: EffectScope
     replay_key: str

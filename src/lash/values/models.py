@@ -69,7 +69,7 @@ class ModelRequest:
     instructions: str = ""
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
-    generation: GenerationOptions = GenerationOptions()
+    generation: GenerationOptions = field(default_factory=GenerationOptions)
     output: OutputSpec | None = None
     session_id: str | None = None
     call_key: str = ""

@@ -1,0 +1,29 @@
+"""How much a turn, and a session, may spend."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lash.values import Record
+
+
+class Limits(Record, frozen=True, kw_only=True):
+    """Bounds that end a turn. None is no bound.
+
+    Attributes:
+        max_model_calls: Model calls a turn. At the limit the model is asked once more, without tools, for
+            a last answer (`on_max_turns="summarise"`), or the turn stops as it stands (`"stop"`). The stop
+            reason is `max_turns` in both cases.
+        turn_tokens: Tokens (input, output, reasoning) after which a turn makes no further model call; the
+            stop reason is `budget_exhausted`.
+        session_tokens: The same over everything that the session has ever spent.
+        tool_output_bytes: What the model sees of one tool result; the rest stays readable by reference.
+        max_repairs: How often an answer that does not fit the wanted output goes back to the model.
+    """
+
+    max_model_calls: int | None = 50
+    on_max_turns: Literal["summarise", "stop"] = "summarise"
+    turn_tokens: int | None = None
+    session_tokens: int | None = None
+    tool_output_bytes: int = 16 * 1024
+    max_repairs: int = 2

@@ -1,0 +1,55 @@
+"""`lash.open`: a database and life for agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from lash.agents import Agent
+from lash.backends import open_database
+from lash.facade.runtime import Runtime
+from lash.values import Clock, IdSource
+
+
+def open(
+    url: str | PathLike[str],
+    *agents: Agent,
+    resources: Mapping[type, Any] | Sequence[Any] | None = None,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+    lease_ttl_ms: int = 30_000,
+    max_concurrent_turns: int = 256,
+    work: bool = True,
+) -> Runtime:
+    """Return a runtime over a database. Nothing is opened before `async with` (or `with`, in a script).
+
+    Entering it opens or creates the database, and starts recovery: turns that an earlier process left
+    unfinished are driven on at once.
+
+    Args:
+        url: A path or `sqlite:///PATH`, or `memory:`.
+        agents: Whose work this runtime takes up. Work of other agents is left alone.
+        resources: Live objects for tools (a pool, a client), by type or as a list. Never persisted.
+        clock: Where time comes from; the machine's by default.
+        ids: Where fresh ids come from; the machine's randomness by default.
+        lease_ttl_ms: How long a driver that vanished without a trace keeps its session from others. A
+            process that was killed on this machine is noticed at once.
+        max_concurrent_turns: How many turns run at the same time.
+        work: False to only look and to accept: this runtime drives nothing.
+
+    Raises:
+        LashError: `backend_unknown_scheme`; `agent_duplicate` for two agents of one name. On entering:
+            see `Database.connect`; `model_unknown_provider`, `model_key_missing`, `extra_missing`;
+            `resource_missing`.
+    """
+    return Runtime(
+        database=open_database(str(url), clock=clock, ids=ids),
+        agents=agents,
+        resources=resources,
+        clock=clock,
+        ids=ids,
+        lease_ttl_ms=lease_ttl_ms,
+        max_concurrent_turns=max_concurrent_turns,
+        work=work,
+    )

@@ -1,0 +1,407 @@
+"""A database with life in it: sessions, the worker that drives their turns, and the ledger of effects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from lash.agents import Agent
+from lash.contracts import Database, EffectHost
+from lash.errors import LashError
+from lash.facade.portal import Portal, refuse_on_running_loop
+from lash.facade.results import result_of_driven, result_of_receipt
+from lash.facade.session import Accepted, Session
+from lash.facade.turn import TurnResult
+from lash.providers import resolve_model
+from lash.runtime import (
+    ActivityBus,
+    ActivitySubscription,
+    BoundAgent,
+    DurabilityReport,
+    EffectLedger,
+    RuntimeServices,
+    SessionAttachments,
+    Worker,
+    durability_report,
+)
+from lash.system import RandomIds, SystemClock
+from lash.tools import Resources, ToolSet
+from lash.values import (
+    CancelAnswer,
+    Clock,
+    IdSource,
+    SessionDeletion,
+    SessionInfo,
+    TurnAcceptance,
+    TurnDraft,
+    TurnReceipt,
+    TurnState,
+)
+
+T = TypeVar("T")
+
+_LOOK_AROUND_MS = 1_000
+
+
+class Runtime:
+    """Gives agents a database and life. `lash.open` makes one; this is the integrator's door.
+
+    Args:
+        database: Every durable contract.
+        agents: Whose work this runtime takes up.
+        effect_host: Overrides how effects are run; None records them in the database.
+        resources: Live objects for tools, by type or as a list.
+        clock, ids: Time and fresh ids; the machine's by default.
+        lease_ttl_ms: How long a vanished driver keeps its session from others.
+        max_concurrent_turns: How many turns run at the same time.
+        work: False to drive nothing.
+
+    Raises:
+        LashError: `agent_duplicate`; `durable_store_required:<facet>` when some parts are durable and
+            others are not, naming each with its mend.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        agents: Sequence[Agent] = (),
+        effect_host: EffectHost | None = None,
+        resources: Mapping[type, Any] | Sequence[Any] | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+        lease_ttl_ms: int = 30_000,
+        max_concurrent_turns: int = 256,
+        work: bool = True,
+    ) -> None:
+        self.database = database
+        self.clock: Clock = clock or SystemClock()
+        self.ids: IdSource = ids or RandomIds()
+        self.durability: DurabilityReport = durability_report(database, effect_host=effect_host)
+        self.durability.check()
+        self._agents = _by_name(agents)
+        self._resources = resources
+        self._bus = ActivityBus()
+        self._services = RuntimeServices(
+            database=database,
+            clock=self.clock,
+            ids=self.ids,
+            bus=self._bus,
+            effect_host=effect_host,
+            lease_ttl_ms=lease_ttl_ms,
+        )
+        self._max_concurrent_turns = max_concurrent_turns
+        self._work = work
+        self._bound: dict[str, BoundAgent] = {}
+        self._worker: Worker | None = None
+        self._portal = Portal()
+
+    # ---- opening and closing
+
+    async def start(self) -> None:
+        """Open the database, resolve models, bind resources, and begin to drive; see `lash.open`."""
+        if self._worker is not None:
+            return
+        self._bound = self._bind() if self._work else {}
+        await self.database.connect()
+        await self.database.turn_ingress.release_dead_owners()
+        self._worker = Worker(self._services, self._bound, max_concurrent_turns=self._max_concurrent_turns)
+        if self._bound:
+            self._worker.start()
+
+    async def close(self) -> None:
+        """Stop driving, give unfinished turns back, and let go of the database and the models."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.stop()
+        for agent in self._bound.values():
+            await agent.model.close()
+        await self.database.close()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> Self:
+        refuse_on_running_loop("with lash.open")
+        self._portal.start()
+        try:
+            self._portal.call(self.__aenter__())
+        except BaseException:
+            self._portal.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close_sync()
+
+    def close_sync(self) -> None:
+        """Close, from a script."""
+        if self._portal.is_running:
+            self._portal.call(self.close())
+            self._portal.stop()
+
+    def call_sync(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of this runtime from a script, opening the runtime if it is not open."""
+        if not self._portal.is_running:
+            if self._worker is not None:
+                work.close()
+                raise LashError(
+                    "sync_call_on_event_loop", "this runtime lives on an event loop; await its methods there"
+                )
+            self.__enter__()
+        return self._portal.call(work)
+
+    # ---- sessions
+
+    async def session(
+        self,
+        id: str,
+        agent: Agent | str | None = None,
+        *,
+        labels: Sequence[str] | None = None,
+    ) -> Session:
+        """Return a session, created or reopened where it stood.
+
+        Args:
+            id: Any non-blank text; kept as it is.
+            agent: Whose session it is; needed only when this runtime has several agents and the session
+                is new.
+            labels: For finding it again; replaces the stored ones.
+
+        Raises:
+            LashError: `session_deleted` (ids are used once), `agent_mismatch`, `agent_unknown`,
+                `agent_ambiguous`, `invalid_argument`.
+        """
+        self._check_open()
+        catalog = self.database.session_catalog
+        name = agent.name if isinstance(agent, Agent) else agent
+        if name is None and len(self._agents) != 1:
+            known = await catalog.find_session(id)
+            name = known.agent if known is not None else None
+        info, _ = await catalog.admit_session(id, agent=name or self._only_agent(id), labels=labels)
+        if self._work and info.agent not in self._agents:
+            raise LashError(
+                "agent_unknown",
+                f"session {id!r} belongs to agent {info.agent!r}, which this runtime was not given; it was "
+                f"given {sorted(self._agents)}",
+                session_id=id,
+                agent=info.agent,
+            )
+        return Session(self, info)
+
+    async def sessions(
+        self,
+        label: str | None = None,
+        search: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> list[SessionInfo]:
+        """Return sessions by id, after the id `after`. `search` matches id and title, ignoring case."""
+        self._check_open()
+        return await self.database.session_catalog.list_sessions(
+            label=label, search=search, after=after, limit=limit
+        )
+
+    async def delete_session(self, id: str) -> SessionDeletion:
+        """Remove all that a session owns. The id stays taken for ever (ruling 30).
+
+        Raises:
+            LashError: `session_unknown`; `session_busy` while a turn of it runs.
+        """
+        self._check_open()
+        return await self.database.session_catalog.delete_session(id)
+
+    def session_sync(
+        self,
+        id: str,
+        agent: Agent | str | None = None,
+        *,
+        labels: Sequence[str] | None = None,
+    ) -> Session:
+        """Return a session; for scripts. See `session`."""
+        refuse_on_running_loop("session_sync")
+        return self.call_sync(self.session(id, agent, labels=labels))
+
+    def sessions_sync(
+        self,
+        label: str | None = None,
+        search: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> list[SessionInfo]:
+        """Return sessions; for scripts. See `sessions`."""
+        refuse_on_running_loop("sessions_sync")
+        return self.call_sync(self.sessions(label, search, after, limit))
+
+    def delete_session_sync(self, id: str) -> SessionDeletion:
+        """Remove a session; for scripts. See `delete_session`."""
+        refuse_on_running_loop("delete_session_sync")
+        return self.call_sync(self.delete_session(id))
+
+    @property
+    def effects(self) -> EffectLedger:
+        """The ledger of effects: list them, settle unknown ones."""
+        self._check_open()
+        return EffectLedger(self.database.effect_journal)
+
+    def attachments(self, session_id: str) -> SessionAttachments:
+        """Return the attachments of a session."""
+        self._check_open()
+        return SessionAttachments(
+            session_id,
+            manifest=self.database.runtime_persistence(session_id),
+            store=self.database.attachment_store,
+            clock=self.clock,
+        )
+
+    # ---- turns
+
+    async def accept(self, draft: TurnDraft) -> Accepted:
+        """Accept input durably; the worker, here or elsewhere, does the rest."""
+        acceptance = await self._accept(draft)
+        return Accepted(
+            turn_id=acceptance.turn_id,
+            batch_id=acceptance.batch_id,
+            enqueue_seq=acceptance.enqueue_seq,
+            known=acceptance.known,
+        )
+
+    async def finish_turn(self, draft: TurnDraft, output_type: Any = None) -> TurnResult:
+        """Accept a turn and return its result, whoever drives it."""
+        worker = self._running_worker()
+        expected = worker.expect(draft.session_id, draft.turn_id)
+        try:
+            acceptance = await self._accept(draft)
+            if acceptance.claimed is None and acceptance.status.state is TurnState.COMMITTED:
+                return await self._result(draft, acceptance.status.receipt, output_type)
+            return await self._outcome(draft, expected, output_type)
+        finally:
+            worker.forget(draft.session_id, draft.turn_id)
+
+    async def cancel_turn(self, session_id: str, turn_id: str) -> CancelAnswer:
+        """Ask a turn to end; see `Turn.cancel`."""
+        worker = self._running_worker()
+        answer = await self.database.turn_ingress.request_cancel(session_id, turn_id)
+        driver = worker.find_driver(session_id, turn_id)
+        if driver is not None and answer == "requested":
+            driver.cancel()
+        return answer
+
+    def watch_turn(self, session_id: str, turn_id: str) -> ActivitySubscription:
+        """Watch one turn, as far as this process drives it."""
+        return self._bus.subscribe(session_id, turn_id)
+
+    def watch_session(self, session_id: str) -> ActivitySubscription:
+        """Watch the turns of a session, as far as this process drives them."""
+        return self._bus.subscribe(session_id)
+
+    async def _accept(self, draft: TurnDraft) -> TurnAcceptance:
+        worker = self._running_worker()
+        mine = draft.agent in self._bound and worker.can_take_up(draft.session_id)
+        acceptance = await self.database.turn_ingress.accept_turn(
+            draft,
+            claim_owner_id=self.database.owner_id if mine else None,
+            lease_ttl_ms=self._services.lease_ttl_ms,
+        )
+        if acceptance.claimed is not None:
+            worker.take_up(acceptance.claimed)
+        elif draft.agent in self._bound and acceptance.status.state is not TurnState.COMMITTED:
+            worker.note_waiting(draft.session_id)
+        return acceptance
+
+    async def _outcome(self, draft: TurnDraft, expected: asyncio.Future[Any], output_type: Any) -> TurnResult:
+        """Return the result of an accepted turn once there is one, wherever it is driven."""
+        subscription = self.database.subscribe([f"session:{draft.session_id}"])
+        try:
+            while True:
+                rung = asyncio.ensure_future(subscription.wait(timeout_ms=_LOOK_AROUND_MS))
+                await asyncio.wait({expected, rung}, return_when=asyncio.FIRST_COMPLETED)
+                if expected.done():
+                    rung.cancel()
+                    return result_of_driven(expected.result(), output_type)
+                if self._running_worker().find_driver(draft.session_id, draft.turn_id) is not None:
+                    continue
+                status = await self.database.turn_ingress.find_turn(draft.session_id, draft.turn_id)
+                if status.state is TurnState.COMMITTED:
+                    return await self._result(draft, status.receipt, output_type)
+                if status.state is TurnState.CANCELLED:
+                    head = await self.database.session_catalog.find_head(draft.session_id)
+                    return TurnResult(
+                        text="", turn_id=draft.turn_id, head_revision=head.revision, stop="cancelled"
+                    )
+                if status.state is TurnState.UNKNOWN:
+                    raise LashError(
+                        "turn_gone",
+                        f"turn {draft.turn_id!r} is no longer in session {draft.session_id!r}; the session was "
+                        "deleted meanwhile",
+                        session_id=draft.session_id,
+                        turn_id=draft.turn_id,
+                    )
+        finally:
+            subscription.close()
+
+    async def _result(self, draft: TurnDraft, receipt: TurnReceipt | None, output_type: Any) -> TurnResult:
+        assert receipt is not None, "a committed turn has a receipt"
+        persistence = self.database.runtime_persistence(draft.session_id)
+        return await result_of_receipt(persistence, receipt, output_type)
+
+    # ---- parts
+
+    def _bind(self) -> dict[str, BoundAgent]:
+        resources = Resources.of(self._resources)
+        return {
+            name: BoundAgent(
+                agent,
+                model=resolve_model(agent.model, clock=self.clock),
+                tools=ToolSet(agent.tools, resources=resources, limit_bytes=agent.limits.tool_output_bytes),
+            )
+            for name, agent in self._agents.items()
+        }
+
+    def _only_agent(self, session_id: str) -> str:
+        if len(self._agents) == 1:
+            return next(iter(self._agents))
+        raise LashError(
+            "agent_ambiguous",
+            f"session {session_id!r} is new and this runtime has the agents {sorted(self._agents)}; "
+            "say which one: runtime.session(id, agent)",
+            session_id=session_id,
+        )
+
+    def _running_worker(self) -> Worker:
+        self._check_open()
+        assert self._worker is not None, "checked"
+        return self._worker
+
+    def _check_open(self) -> None:
+        if self._worker is None:
+            raise LashError(
+                "runtime_closed", "this runtime is not open; use it inside `async with lash.open(…)`"
+            )
+
+
+def _by_name(agents: Sequence[Agent]) -> dict[str, Agent]:
+    by_name: dict[str, Agent] = {}
+    for agent in agents:
+        if agent.name in by_name:
+            raise LashError(
+                "agent_duplicate",
+                f"two agents are called {agent.name!r}; names tell work apart",
+                agent=agent.name,
+            )
+        by_name[agent.name] = agent
+    return by_name

@@ -1,0 +1,209 @@
+"""A session, as its user has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lash.facade.input import InputLike, turn_input
+from lash.facade.portal import refuse_on_running_loop
+from lash.facade.results import result_of_receipt
+from lash.facade.turn import Turn, TurnResult
+from lash.values import (
+    ActivePath,
+    AttachmentCreateMeta,
+    AttachmentRef,
+    CancelAnswer,
+    EventNode,
+    Json,
+    Message,
+    OnBusy,
+    QueuedWorkBatch,
+    SessionInfo,
+    StoredAttachment,
+    TokenLedgerEntry,
+    TurnDraft,
+    TurnEvent,
+)
+
+if TYPE_CHECKING:
+    from lash.facade.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A durable yes: the input will become part of a turn, whatever happens to this process."""
+
+    turn_id: str
+    batch_id: str
+    enqueue_seq: int
+    known: bool = False  # the same input had been accepted before
+
+
+class Session:
+    """A durable conversation with one agent. Get one from `Runtime.session`."""
+
+    def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
+        self._runtime = runtime
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        return self.info.session_id
+
+    @property
+    def agent_name(self) -> str:
+        return self.info.agent
+
+    def turn(
+        self,
+        input: InputLike,
+        *,
+        turn_id: str | None = None,
+        on_busy: OnBusy = "queue",
+        output: Any = None,
+        context: Json = None,
+    ) -> Turn:
+        """Return a turn; `await` it, or iterate its `events()`.
+
+        Args:
+            input: Text; or texts and attachment references, in order; or a `TurnInput`.
+            turn_id: An idempotency key. The same id with the same input gives the same result again,
+                without running anything; with other input it is an `idempotency_conflict`.
+            on_busy: While another turn runs, `"queue"` waits for it, `"inject"` enters it at its next
+                boundary (the result is then that turn's), `"refuse"` fails with `session_busy`.
+            output: The type of the answer for this turn; see `Agent`.
+            context: JSON that tools may read as `ctx.context`; the model does not see it.
+
+        Raises:
+            LashError: `invalid_argument`, `json_not_representable`, `output_type_invalid` at once; when it
+                runs: see `TurnIngress.accept_turn`, and whatever keeps it from being finished here.
+        """
+        draft = self._draft(input, turn_id, on_busy, output, context)
+        return Turn(self._runtime, draft, output)
+
+    async def send(
+        self,
+        input: InputLike,
+        *,
+        idempotency_key: str | None = None,
+        on_busy: OnBusy = "queue",
+        context: Json = None,
+    ) -> Accepted:
+        """Accept input durably and return at once; the runtime drives it.
+
+        Args:
+            input: As for `turn`.
+            idempotency_key: The same key with the same input is accepted once.
+            on_busy: As for `turn`.
+            context: As for `turn`.
+
+        Raises:
+            LashError: `idempotency_conflict`, `session_busy`, `session_deleted`, `invalid_argument`.
+        """
+        return await self._runtime.accept(self._draft(input, idempotency_key, on_busy, None, context))
+
+    async def watch(self, cursor: None = None) -> AsyncIterator[TurnEvent]:
+        """Yield what the turns of this session show, as long as they are driven by this process."""
+        del cursor  # events of this process have no past
+        watcher = self._runtime.watch_session(self.id)
+        try:
+            async for event in watcher:
+                yield event
+        finally:
+            watcher.close()
+
+    async def history(self) -> tuple[Message, ...]:
+        """Return the committed conversation, oldest message first."""
+        read = await self._persistence.load_session(ActivePath())
+        if read is None:
+            return ()
+        return tuple(
+            node.payload.event
+            for node in read.graph.nodes
+            if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message)
+        )
+
+    async def usage(self) -> tuple[TokenLedgerEntry, ...]:
+        """Return what the session has spent, by source and model."""
+        read = await self._persistence.load_session(ActivePath())
+        return () if read is None else read.token_ledger
+
+    async def queue(self) -> list[QueuedWorkBatch]:
+        """Return the accepted input that is not committed yet, in order."""
+        return await self._persistence.list_queued_work(self.id)
+
+    async def cancel(self, turn_id: str) -> CancelAnswer:
+        """Ask a turn to end; see `Turn.cancel`."""
+        return await self._runtime.cancel_turn(self.id, turn_id)
+
+    async def attach(self, data: bytes, media_type: str, *, label: str | None = None) -> AttachmentRef:
+        """Store bytes for this session; give the reference to `turn` or `send`."""
+        meta = AttachmentCreateMeta(media_type=media_type, label=label)
+        return await self._runtime.attachments(self.id).put(data, meta)
+
+    async def attachment(self, attachment_id: str) -> StoredAttachment:
+        """Return stored bytes; `attachment_not_found` when there are none."""
+        return await self._runtime.attachments(self.id).get(attachment_id)
+
+    async def result(self, turn_id: str) -> TurnResult | None:
+        """Return the result of a committed turn, or None."""
+        status = await self._runtime.database.turn_ingress.find_turn(self.id, turn_id)
+        if status.receipt is None:
+            return None
+        return await result_of_receipt(self._persistence, status.receipt)
+
+    def turn_sync(
+        self,
+        input: InputLike,
+        *,
+        turn_id: str | None = None,
+        on_busy: OnBusy = "queue",
+        output: Any = None,
+        context: Json = None,
+    ) -> TurnResult:
+        """Run a turn and wait for its result; for scripts. See `turn`."""
+        refuse_on_running_loop("turn_sync")
+        draft = self._draft(input, turn_id, on_busy, output, context)
+        return self._runtime.call_sync(self._runtime.finish_turn(draft, output))
+
+    def send_sync(
+        self,
+        input: InputLike,
+        *,
+        idempotency_key: str | None = None,
+        on_busy: OnBusy = "queue",
+        context: Json = None,
+    ) -> Accepted:
+        """Accept input durably; for scripts. See `send`."""
+        refuse_on_running_loop("send_sync")
+        return self._runtime.call_sync(
+            self.send(input, idempotency_key=idempotency_key, on_busy=on_busy, context=context)
+        )
+
+    def history_sync(self) -> tuple[Message, ...]:
+        """Return the committed conversation; for scripts. See `history`."""
+        refuse_on_running_loop("history_sync")
+        return self._runtime.call_sync(self.history())
+
+    def usage_sync(self) -> tuple[TokenLedgerEntry, ...]:
+        """Return what the session has spent; for scripts. See `usage`."""
+        refuse_on_running_loop("usage_sync")
+        return self._runtime.call_sync(self.usage())
+
+    @property
+    def _persistence(self) -> Any:
+        return self._runtime.database.runtime_persistence(self.id)
+
+    def _draft(
+        self, value: InputLike, turn_id: str | None, on_busy: OnBusy, output: Any, context: Json
+    ) -> TurnDraft:
+        given = turn_input(value, context=context, output=output)
+        return TurnDraft(
+            session_id=self.id,
+            turn_id=turn_id or given.turn_id or self._runtime.ids.new("turn"),
+            input=given,
+            agent=self.info.agent,
+            on_busy=on_busy,
+        )

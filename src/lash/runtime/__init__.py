@@ -1,0 +1,31 @@
+"""What drives: turn drivers, tool batches, the worker that finds work and recovers what was cut.
+
+Everything here sees ports, never a backend.
+"""
+
+from lash.runtime.activity_bus import ActivityBus, ActivitySubscription, ends_stream
+from lash.runtime.attachments import SessionAttachments
+from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.durability import DurabilityFacet, DurabilityReport, durability_report
+from lash.runtime.ledger import EffectLedger
+from lash.runtime.output import OutputShape
+from lash.runtime.services import RuntimeServices
+from lash.runtime.turn_driver import DrivenTurn, TurnDriver
+from lash.runtime.worker import Worker
+
+__all__ = [
+    "ActivityBus",
+    "ActivitySubscription",
+    "BoundAgent",
+    "DrivenTurn",
+    "DurabilityFacet",
+    "DurabilityReport",
+    "EffectLedger",
+    "OutputShape",
+    "RuntimeServices",
+    "SessionAttachments",
+    "TurnDriver",
+    "Worker",
+    "durability_report",
+    "ends_stream",
+]

@@ -1,0 +1,92 @@
+"""A session's committed history, resident: what the model is shown, and the digest that names it.
+
+The message log only grows, so a model call can look at a prefix of it without copying. A runtime keeps the
+histories of the sessions it drives and reads only what is new; nothing here is trusted before the claim has
+told the revision (rule R-6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+from lash.values import (
+    EventNode,
+    HistoryRef,
+    Message,
+    SessionNodePayload,
+    SessionNodeRecord,
+    canonical_json,
+    plain,
+)
+
+
+class MessageLog(Sequence[Message]):
+    """A prefix of a growing list of messages, followed by a turn's own. Shares, never copies, the prefix."""
+
+    __slots__ = ("_length", "_log", "_own")
+
+    def __init__(self, log: list[Message], length: int, own: Sequence[Message] = ()) -> None:
+        self._log = log
+        self._length = length
+        self._own = own
+
+    def __len__(self) -> int:
+        return self._length + len(self._own)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(index)
+        return self._log[at] if at < self._length else self._own[at - self._length]
+
+    def __iter__(self) -> Iterator[Message]:
+        for at in range(self._length):
+            yield self._log[at]
+        yield from self._own
+
+
+class History:
+    """The messages on a session's active path."""
+
+    def __init__(self) -> None:
+        self._log: list[Message] = []
+        self.leaf_node_id: str | None = None
+        self.digest = ""
+
+    @classmethod
+    def of(cls, path: Iterable[SessionNodeRecord]) -> History:
+        """Return the history of a path, root first."""
+        history = cls()
+        history.extend(path)
+        return history
+
+    def extend(self, nodes: Iterable[SessionNodeRecord]) -> None:
+        """Add the nodes that a commit put after the leaf."""
+        for node in nodes:
+            self.digest = rolling_digest(self.digest, node.payload)
+            self.leaf_node_id = node.node_id
+            if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message):
+                self._log.append(node.payload.event)
+
+    def ref(self) -> HistoryRef:
+        """Return how an envelope names this history."""
+        return HistoryRef(leaf_node_id=self.leaf_node_id, digest=self.digest)
+
+    def followed_by(self, own: Sequence[Message]) -> MessageLog:
+        """Return the history as it is now with a turn's own messages after it."""
+        return MessageLog(self._log, len(self._log), own)
+
+
+def rolling_digest(before: str, payload: SessionNodePayload) -> str:
+    """Return the digest of a path from the digest of the path before its last node."""
+    content = hashlib.sha256(before.encode())
+    content.update(canonical_json(plain(payload)))
+    return content.hexdigest()

@@ -1,0 +1,196 @@
+"""The model calls of one turn: the envelope that names a call, the call itself, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lash.contracts import EffectBody, ModelCallError
+from lash.runtime.activity_bus import TurnActivities
+from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.resident import ResidentSession
+from lash.runtime.services import RuntimeServices
+from lash.turn import AskModel, TurnConfig
+from lash.values import (
+    AssistantReasoningDelta,
+    AssistantTextDelta,
+    AttachmentPart,
+    AttachmentRef,
+    AttemptReset,
+    LlmCall,
+    LlmCallOutcome,
+    LlmRequestSpec,
+    Message,
+    ModelAttemptReset,
+    ModelFailure,
+    ModelRequest,
+    ModelRequestStarted,
+    ModelResponse,
+    ModelRetry,
+    ModelStreamEvent,
+    ReasoningDelta,
+    ReasoningPart,
+    RetryStatus,
+    RuntimeEffectEnvelope,
+    RuntimeEffectKind,
+    RuntimeEffectOutcome,
+    RuntimeInvocation,
+    RuntimeScope,
+    TextDelta,
+    TextPart,
+    TokenUsage,
+    ToolResultPart,
+    UsageReported,
+)
+
+
+class ModelCalls:
+    """Asks the model, or finds that it was asked."""
+
+    def __init__(
+        self,
+        services: RuntimeServices,
+        agent: BoundAgent,
+        resident: ResidentSession,
+        activities: TurnActivities,
+        config: TurnConfig,
+    ) -> None:
+        self._services = services
+        self._agent = agent
+        self._history = resident.history
+        self._session_id = resident.session_id
+        self._activities = activities
+        self._output = config.output
+        self.usage = TokenUsage()
+        self.keys: dict[int, str] = {}  # effect id -> replay key, under which the ledger counts the call
+
+    def envelope(self, effect: AskModel, scope: RuntimeScope, replay_key: str) -> RuntimeEffectEnvelope:
+        """Return the effect: the history by reference, the turn's own messages whole (ruling 6)."""
+        prompt = effect.prompt
+        return RuntimeEffectEnvelope(
+            RuntimeInvocation.effect(scope, str(effect.effect_id), RuntimeEffectKind.LLM_CALL, replay_key),
+            LlmCall(
+                request=LlmRequestSpec(
+                    model=self._agent.model.spec,
+                    provider_id=self._agent.model.provider_id,
+                    history=self._history.ref(),
+                    messages=prompt,
+                    attachments=tuple(_attachments(prompt)),
+                    instructions=effect.instructions,
+                    tools=effect.tools,
+                    tool_choice=effect.tool_choice,
+                    generation=self._agent.agent.generation,
+                    session_id=self._session_id,
+                    output_spec=effect.output,
+                )
+            ),
+        )
+
+    def executor(self, effect: AskModel, replay_key: str) -> EffectBody:
+        """Return what makes the call when it is not recorded."""
+
+        async def ask(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
+            self._activities.emit(ModelRequestStarted(iteration=effect.iteration))
+            streamed = _Streamed(self._activities, f"model:{effect.effect_id}")
+            try:
+                response = await self._agent.model.complete(
+                    await self._request(effect, replay_key), streamed.receive
+                )
+            except ModelCallError as error:
+                return LlmCallOutcome(result=error.failure, text_streamed=streamed.any_text)
+            return LlmCallOutcome(result=response, text_streamed=streamed.any_text)
+
+        return ask
+
+    def settle(
+        self, effect: AskModel, replay_key: str, outcome: RuntimeEffectOutcome, *, replayed: bool
+    ) -> ModelResponse | ModelFailure:
+        """Count an outcome and show what has not been shown; return the answer."""
+        assert isinstance(outcome, LlmCallOutcome), "a model call answers with its outcome"
+        self.keys[effect.effect_id] = replay_key
+        result = outcome.result
+        if isinstance(result, ModelFailure):
+            return result
+        if replayed or not outcome.text_streamed:
+            self._show(result, f"model:{effect.effect_id}", replayed=replayed)
+        self.usage += result.usage
+        self._activities.emit(UsageReported(effect.iteration, result.usage, self.usage))
+        return result
+
+    async def _request(self, effect: AskModel, replay_key: str) -> ModelRequest:
+        messages = self._history.followed_by(effect.prompt)
+        wanted = self._agent.model.capabilities.attachments
+        return ModelRequest(
+            model=self._agent.model.spec,
+            messages=messages,
+            instructions=effect.instructions,
+            tools=self._agent.tool_specs(effect.tools, self._output),
+            tool_choice=effect.tool_choice,
+            generation=self._agent.agent.generation,
+            output=effect.output,
+            session_id=self._session_id,
+            call_key=replay_key,
+            attachments=await self._bytes_of(_attachments(messages)) if wanted else {},
+        )
+
+    async def _bytes_of(self, refs: Iterable[AttachmentRef]) -> dict[str, bytes]:
+        store = self._services.database.attachment_store
+        ids = {ref.id for ref in refs}
+        return {attachment_id: (await store.get(attachment_id)).data for attachment_id in sorted(ids)}
+
+    def _show(self, response: ModelResponse, correlation_id: str, *, replayed: bool) -> None:
+        for part in response.parts:
+            match part:
+                case TextPart(text=text) if text:
+                    self._activities.emit(AssistantTextDelta(text, replayed=replayed), correlation_id)
+                case ReasoningPart(text=text) if text:
+                    self._activities.emit(
+                        AssistantReasoningDelta(text, replayed=replayed), f"{correlation_id}:reasoning"
+                    )
+                case _:
+                    pass
+
+
+class _Streamed:
+    """Passes the stream of one call on, and knows what to take back when an attempt starts over."""
+
+    def __init__(self, activities: TurnActivities, correlation_id: str) -> None:
+        self._activities = activities
+        self._correlation_id = correlation_id
+        self._attempt = 1
+        self._shown: list[str] = []
+        self.any_text = False
+
+    def receive(self, event: ModelStreamEvent) -> None:
+        match event:
+            case TextDelta(text=text, block=block):
+                self.any_text = True
+                self._activities.emit(AssistantTextDelta(text), self._row(block))
+            case ReasoningDelta(text=text, block=block):
+                self._activities.emit(AssistantReasoningDelta(text), self._row(f"{block}:reasoning"))
+            case AttemptReset(attempt=attempt):
+                self._activities.emit(ModelAttemptReset(correlation_ids=tuple(self._shown)))
+                self._shown.clear()
+                self.any_text = False
+                self._attempt = attempt
+            case RetryStatus(wait_ms=wait_ms, attempt=attempt, max_attempts=most, reason=reason):
+                self._activities.emit(ModelRetry(wait_ms, attempt, most, reason))
+
+    def _row(self, block: str) -> str:
+        row = f"{self._correlation_id}:{self._attempt}:{block}"
+        if row not in self._shown:
+            self._shown.append(row)
+        return row
+
+
+def _attachments(messages: Iterable[Message]) -> list[AttachmentRef]:
+    refs: list[AttachmentRef] = []
+    for message in messages:
+        for part in message.parts:
+            match part:
+                case AttachmentPart(ref=ref):
+                    refs.append(ref)
+                case ToolResultPart(attachments=attached):
+                    refs.extend(attached)
+                case _:
+                    pass
+    return refs

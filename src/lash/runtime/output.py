@@ -1,0 +1,65 @@
+"""The shape of a typed answer: a JSON Schema for the model, a check, and the way back to the caller's type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lash.errors import LashError
+from lash.tools import SchemaCheck
+from lash.values import Json, OutputSpec
+
+
+class OutputShape:
+    """What an answer must be.
+
+    Args:
+        name: What the model is told the answer is called.
+        schema: Its JSON Schema.
+        kind: The type that the caller wants, or None for plain JSON.
+    """
+
+    def __init__(self, name: str, schema: dict[str, Json], kind: Any = None) -> None:
+        self.spec = OutputSpec(name=name, schema=schema)
+        self._check = SchemaCheck(schema)
+        self._kind = kind
+
+    @classmethod
+    def of(cls, output: Any) -> OutputShape:
+        """Return the shape of a type, or of a JSON Schema given as a dict.
+
+        Raises:
+            LashError: `output_type_invalid` when msgspec cannot describe the type.
+        """
+        if isinstance(output, dict):
+            return cls.of_schema(output)
+        try:
+            schema = msgspec.json.schema(output)
+        except (TypeError, RuntimeError) as problem:
+            raise LashError(
+                "output_type_invalid",
+                f"an answer cannot be a {output!r}: {problem}. Use a msgspec Struct, a dataclass or a schema",
+            ) from problem
+        return cls(getattr(output, "__name__", "answer"), schema, output)
+
+    @classmethod
+    def of_schema(cls, schema: dict[str, Json]) -> OutputShape:
+        """Return the shape that a JSON Schema describes."""
+        title = schema.get("title")
+        return cls(title if isinstance(title, str) and title else "answer", schema)
+
+    def problem_with(self, value: Json) -> str | None:
+        """Return what is wrong with an answer, for the model to read; None if nothing is."""
+        problem = self._check.problem_with(value)
+        if problem is not None or self._kind is None:
+            return problem
+        try:
+            self.convert(value)
+        except msgspec.ValidationError as error:
+            return str(error)
+        return None
+
+    def convert(self, value: Json) -> Any:
+        """Return an answer that passed the check as the caller's type."""
+        return value if self._kind is None else msgspec.convert(value, self._kind, strict=False)

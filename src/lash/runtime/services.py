@@ -1,0 +1,28 @@
+"""What every driver of a runtime shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lash.contracts import Database, EffectHost
+from lash.runtime.activity_bus import ActivityBus
+from lash.values import Clock, IdSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeServices:
+    """The parts that a turn is driven with.
+
+    Attributes:
+        database: Every durable contract.
+        effect_host: Overrides how effects are run and recorded; None drives them under the session lease,
+            recorded in the database.
+        lease_ttl_ms: How long a driver that has died without a trace keeps its session from others.
+    """
+
+    database: Database
+    clock: Clock
+    ids: IdSource
+    bus: ActivityBus
+    effect_host: EffectHost | None = None
+    lease_ttl_ms: int = 30_000

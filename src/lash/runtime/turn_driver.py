@@ -1,0 +1,339 @@
+"""Drives one claimed turn from where it stands to its commit.
+
+The machine decides, the driver does: it turns each thing that the machine asks for into an effect, lets the
+controller run or replay it, and feeds the outcome back. At the end everything that the turn changed goes
+into one commit. A driver may be killed at any instruction: the next one is handed the journal and asks the
+same machine the same questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar, assert_never
+
+from lash.contracts import RuntimeEffectController, RuntimeEffectLocalExecutor, RuntimePersistence
+from lash.effects import LeasedEffects
+from lash.errors import LashError
+from lash.runtime.activity_bus import TurnActivities
+from lash.runtime.attachments import SessionAttachments
+from lash.runtime.bound_agent import BoundAgent, merged_input
+from lash.runtime.budget import spent_budget
+from lash.runtime.injections import Injections
+from lash.runtime.model_calls import ModelCalls
+from lash.runtime.resident import ResidentSession
+from lash.runtime.services import RuntimeServices
+from lash.runtime.tool_batches import ToolBatches
+from lash.runtime.turn_commit import commit_turn
+from lash.runtime.wakes import turn_causes
+from lash.turn import (
+    Abandon,
+    AskModel,
+    CheckpointPassed,
+    Done,
+    Emit,
+    MachineReply,
+    ModelAnswered,
+    Progress,
+    ReachCheckpoint,
+    RunCode,
+    RunTools,
+    StopTurn,
+    SurfaceSynced,
+    SyncSurface,
+    ToolsProtocol,
+    ToolsSettled,
+    TurnConclusion,
+    TurnMachine,
+)
+from lash.values import (
+    Checkpoint,
+    CheckpointOutcome,
+    ClaimedTurn,
+    EffectScope,
+    RuntimeEffectEnvelope,
+    RuntimeEffectKind,
+    RuntimeEffectOutcome,
+    RuntimeInvocation,
+    RuntimeScope,
+    TurnActivity,
+    TurnInputPayload,
+    TurnReceipt,
+    TurnStarted,
+    turn_effect_key,
+)
+
+T = TypeVar("T")
+
+# How long tools may take to end by themselves once the turn is cancelled (runtime 1.12).
+_CANCEL_GRACE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrivenTurn:
+    """A committed turn, as its driver saw it."""
+
+    receipt: TurnReceipt
+    conclusion: TurnConclusion
+
+
+class TurnCancelledError(Exception):
+    """The turn was cancelled while an effect ran. Never leaves the driver."""
+
+
+class TurnDriver:
+    """One turn on its way to its commit.
+
+    Args:
+        services: What all drivers share.
+        agent: Whose turn it is.
+        claimed: The claim: lease, input, journal.
+        resident: The session's state; brought up to date here, and to the new revision by the commit.
+        persistence: The session's durable state.
+    """
+
+    def __init__(
+        self,
+        services: RuntimeServices,
+        agent: BoundAgent,
+        claimed: ClaimedTurn,
+        resident: ResidentSession,
+        persistence: RuntimePersistence,
+    ) -> None:
+        self.claimed = claimed
+        self._services = services
+        self._agent = agent
+        self._resident = resident
+        self._persistence = persistence
+        self._cancelled = asyncio.Event()
+        if claimed.cancel_requested:
+            self._cancelled.set()
+        self._activities = TurnActivities(services.bus, claimed.lease.session_id, claimed.turn_id)
+        self._recorded = {record.identity.replay_key for record in claimed.journal}
+        self._scope = EffectScope.turn(claimed.lease.session_id, claimed.turn_id)
+        self._leased = LeasedEffects(
+            self._scope,
+            services.database.effect_journal,
+            lease=claimed.lease,
+            recorded=claimed.journal,
+        )
+        self._injections = Injections(services, claimed)
+
+    @property
+    def _controller(self) -> RuntimeEffectController:
+        host = self._services.effect_host
+        return self._leased if host is None else host.scoped(self._scope).controller
+
+    def cancel(self) -> None:
+        """Ask the turn to end at once; it is committed with what it has done."""
+        self._cancelled.set()
+
+    def publish(self, activity: TurnActivity) -> None:
+        """Show something to whoever watches the turn."""
+        self._activities.emit(activity)
+
+    def adopt_lease(self, claimed: ClaimedTurn) -> None:
+        """Go on under the renewed lease."""
+        self.claimed = claimed
+        self._leased.lease = claimed.lease
+        self._injections.adopt_lease(claimed)
+        if claimed.cancel_requested:
+            self._cancelled.set()
+
+    async def drive(self) -> DrivenTurn:
+        """Drive the turn and commit it.
+
+        Raises:
+            LashError: whatever keeps the turn from being finished here: `session_lease_lost`, a failure of
+                the store, `effect_replay_hash_conflict`. The turn stays accepted.
+        """
+        await self._resident.refresh(self._persistence, self.claimed.head)
+        self._activities.emit(TurnStarted(turn_id=self.claimed.turn_id, restarts=self.claimed.restarts))
+        inputs = [
+            payload.input
+            for batch in self.claimed.work.batches
+            for payload in batch.payloads
+            if isinstance(payload, TurnInputPayload)
+        ]
+        self._input = merged_input(inputs)
+        config = self._agent.turn_config(
+            self.claimed.turn_id, self._input, turn_causes(self.claimed.work.batches)
+        )
+        self._models = ModelCalls(self._services, self._agent, self._resident, self._activities, config)
+        self._tools = ToolBatches(
+            self._agent,
+            self._activities,
+            self._services.clock,
+            SessionAttachments(
+                self.claimed.lease.session_id,
+                manifest=self._persistence,
+                store=self._services.database.attachment_store,
+                clock=self._services.clock,
+            ),
+            session_id=self.claimed.lease.session_id,
+            turn_id=self.claimed.turn_id,
+            context=None if self._input is None else self._input.context,
+        )
+        machine = TurnMachine(config, ToolsProtocol())
+        conclusion = await self._run(machine)
+        return await self._commit(conclusion)
+
+    async def _run(self, machine: TurnMachine) -> TurnConclusion:
+        while True:
+            effect = machine.poll()
+            match effect:
+                case Done(conclusion=conclusion):
+                    return conclusion
+                case Emit(activity=activity):
+                    self._activities.emit(activity)
+                case Progress() | Abandon():
+                    continue  # the commit at the end carries it; effects are ended where they run
+                case SyncSurface(effect_id=effect_id, apply=apply):
+                    machine.feed(SurfaceSynced(effect_id, self._agent.surface if apply else None))
+                case AskModel() | RunTools() | ReachCheckpoint():
+                    reply = await self._answer(effect)
+                    if reply is None:
+                        machine.cancel()
+                    else:
+                        machine.feed(reply)
+                case RunCode(effect_id=effect_id):
+                    raise LashError(
+                        "code_executor_missing",
+                        f"turn {self.claimed.turn_id!r} asks to run code, and its agent has no code protocol",
+                        turn_id=self.claimed.turn_id,
+                        effect_id=effect_id,
+                    )
+                case None:
+                    raise AssertionError("the turn machine waits for a reply that was given")
+                case _:
+                    assert_never(effect)
+
+    async def _answer(self, effect: AskModel | RunTools | ReachCheckpoint) -> MachineReply | None:
+        """Return what the machine asked for; None when the turn is cancelled first."""
+        try:
+            match effect:
+                case AskModel():
+                    return await self._ask_model(effect)
+                case RunTools():
+                    return await self._run_tools(effect)
+                case ReachCheckpoint():
+                    return await self._reach_checkpoint(effect)
+        except TurnCancelledError:
+            return None
+
+    async def _ask_model(self, effect: AskModel) -> MachineReply:
+        issue = spent_budget(self._agent.agent.limits, self._resident.turn_state, self._models.usage)
+        if issue is not None:
+            return StopTurn("budget_exhausted", issue)
+        scope, replay_key = self._coordinates(
+            effect.iteration, RuntimeEffectKind.LLM_CALL, str(effect.effect_id)
+        )
+        envelope = self._models.envelope(effect, scope, replay_key)
+        executor = RuntimeEffectLocalExecutor.of(self._models.executor(effect, replay_key))
+        outcome = await self._until_cancelled(replay_key, self._execute(envelope, executor))
+        result = self._models.settle(
+            effect, replay_key, outcome, replayed=replay_key in self._leased.replayed
+        )
+        return ModelAnswered(effect.effect_id, result)
+
+    async def _run_tools(self, effect: RunTools) -> MachineReply:
+        scope, parent_key = self._coordinates(
+            effect.iteration, RuntimeEffectKind.TOOL_CALL, str(effect.effect_id)
+        )
+        batch = self._tools.prepare(effect, scope, parent_key)
+        if any(call.effect == "idempotent" for call in batch.prepared):
+            # The keys of these calls come from the model's answer: it must be on disk before they are used.
+            await self._leased.drain()
+        pending = any(key not in self._recorded for key in batch.replay_keys)
+        if pending and self._cancelled.is_set():
+            raise TurnCancelledError
+        running = asyncio.ensure_future(
+            self._tools.settle(batch, self._execute, self._leased.replayed, self._recorded)
+        )
+        results = await self._with_grace(running)
+        replayed = tuple(
+            call_id for call_id, one in batch.envelopes.items() if one.replay_key in self._leased.replayed
+        )
+        return ToolsSettled(effect.effect_id, results, replayed)
+
+    async def _reach_checkpoint(self, effect: ReachCheckpoint) -> MachineReply:
+        effect_id = str(effect.effect_id)
+        scope, replay_key = self._coordinates(effect.iteration, RuntimeEffectKind.CHECKPOINT, effect_id)
+        envelope = RuntimeEffectEnvelope(
+            RuntimeInvocation.effect(scope, effect_id, RuntimeEffectKind.CHECKPOINT, replay_key),
+            Checkpoint(checkpoint=effect.kind),
+        )
+
+        async def deliver(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
+            return CheckpointOutcome(delivery=await self._injections.take(effect_id))
+
+        outcome = await self._execute(envelope, RuntimeEffectLocalExecutor.of(deliver))
+        assert isinstance(outcome, CheckpointOutcome), "a checkpoint answers with its delivery"
+        self._injections.announce(outcome.delivery, self._activities)
+        return CheckpointPassed(effect.effect_id, outcome.delivery)
+
+    def _coordinates(
+        self, iteration: int, kind: RuntimeEffectKind, effect_id: str
+    ) -> tuple[RuntimeScope, str]:
+        scope = RuntimeScope(
+            session_id=self.claimed.lease.session_id,
+            turn_id=self.claimed.turn_id,
+            turn_index=self._resident.turn_state.turn_index,
+            protocol_iteration=iteration,
+        )
+        return scope, turn_effect_key(scope, kind, effect_id)
+
+    async def _execute(
+        self, envelope: RuntimeEffectEnvelope, executor: RuntimeEffectLocalExecutor
+    ) -> RuntimeEffectOutcome:
+        return await self._controller.execute_effect(envelope, executor)
+
+    async def _until_cancelled(self, replay_key: str, work: Awaitable[T]) -> T:
+        """Return what `work` gives, unless the turn is cancelled first. Recorded effects always replay."""
+        task = asyncio.ensure_future(work)
+        if replay_key in self._recorded:
+            return await task
+        stop = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise TurnCancelledError
+        finally:
+            stop.cancel()
+            if not task.done():
+                task.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    async def _with_grace(self, task: asyncio.Future[T]) -> T:
+        """Return what a tool batch gives. Cancelled tools are told first, and ended a little later."""
+        stop = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self._tools.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_GRACE_S)
+            if task.done():
+                return task.result()
+            raise TurnCancelledError
+        finally:
+            stop.cancel()
+            if not task.done():
+                task.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    async def _commit(self, conclusion: TurnConclusion) -> DrivenTurn:
+        receipt = await commit_turn(
+            self._services,
+            self._agent,
+            self._persistence,
+            self._resident,
+            self.claimed,
+            conclusion,
+            completions=self._injections.completions(),
+            effects=self._leased.take_unwritten(),
+            model_keys=self._models.keys,
+            attachment_ids=self._tools.attachment_ids(self._input),
+        )
+        return DrivenTurn(receipt=receipt, conclusion=conclusion)

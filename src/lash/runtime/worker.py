@@ -1,0 +1,291 @@
+"""Finds sessions with work, and drives their turns one after the other.
+
+One task drives a session at a time; sessions run side by side. The loop sleeps until the database rings:
+polling is only the safety net behind it. What a dead process held is taken over when this worker starts
+and whenever it looks around; where death cannot be known the lease's time decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from lash.errors import LashError
+from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.resident import ResidentSessions
+from lash.runtime.services import RuntimeServices
+from lash.runtime.turn_driver import DrivenTurn, TurnDriver
+from lash.values import ClaimedTurn, TurnFailed
+
+_log = logging.getLogger("lash.runtime")
+
+_LOOK_AROUND_MS = 1_000
+_BACKOFF_FIRST_S = 0.5
+_BACKOFF_CAP_S = 30.0
+
+
+class Worker:
+    """Drives the turns of the agents that it was given.
+
+    Args:
+        services: What all drivers share.
+        agents: By name; work of others is left alone.
+        max_concurrent_turns: How many turns run at the same time.
+    """
+
+    def __init__(
+        self, services: RuntimeServices, agents: Mapping[str, BoundAgent], *, max_concurrent_turns: int = 256
+    ) -> None:
+        self._services = services
+        self._agents = agents
+        self._max_concurrent_turns = max_concurrent_turns
+        self._slots = asyncio.Semaphore(max_concurrent_turns)
+        self._residents = ResidentSessions()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._drivers: dict[str, TurnDriver] = {}
+        self._recheck: set[str] = set()
+        self._held_back: dict[str, float] = {}  # session -> when to try again, by the loop's clock
+        self._failures: dict[str, int] = {}
+        self._results: dict[tuple[str, str], asyncio.Future[DrivenTurn]] = {}
+        self._loop_task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def owner_id(self) -> str:
+        return self._services.database.owner_id
+
+    def can_take_up(self, session_id: str) -> bool:
+        """Whether a turn of this session that is claimed now would be driven at once."""
+        idle = session_id not in self._tasks and not self._is_held_back(session_id)
+        return idle and not self._closing and len(self._tasks) < self._max_concurrent_turns
+
+    def start(self) -> None:
+        """Begin to look for work. Recovery is the first look."""
+        self._loop_task = asyncio.create_task(self._look_for_work(), name="lash-worker")
+
+    async def stop(self) -> None:
+        """Stop driving. Turns that are not finished are given back and stay accepted."""
+        self._closing = True
+        tasks = [task for task in (self._loop_task, *self._tasks.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def take_up(self, claimed: ClaimedTurn) -> asyncio.Future[DrivenTurn]:
+        """Drive a turn that was claimed when it was accepted; return its result to come."""
+        future = self.expect(claimed.lease.session_id, claimed.turn_id)
+        self._spawn(claimed.lease.session_id, claimed, after=self._tasks.get(claimed.lease.session_id))
+        return future
+
+    def note_waiting(self, session_id: str) -> None:
+        """Look at a session again as soon as its running turn is over."""
+        self._recheck.add(session_id)
+        if session_id not in self._tasks:
+            self._spawn(session_id, None)
+
+    def find_driver(self, session_id: str, turn_id: str) -> TurnDriver | None:
+        """Return the driver of a turn that runs here."""
+        driver = self._drivers.get(session_id)
+        return driver if driver is not None and driver.claimed.turn_id == turn_id else None
+
+    def expect(self, session_id: str, turn_id: str) -> asyncio.Future[DrivenTurn]:
+        """Return the result to come of a turn, should it be driven here."""
+        key = (session_id, turn_id)
+        future = self._results.get(key)
+        if future is None:
+            future = self._results[key] = asyncio.get_running_loop().create_future()
+        return future
+
+    def forget(self, session_id: str, turn_id: str) -> None:
+        """Nobody expects that result any more."""
+        if self.find_driver(session_id, turn_id) is None:
+            self._results.pop((session_id, turn_id), None)
+
+    async def _look_for_work(self) -> None:
+        ingress = self._services.database.turn_ingress
+        subscription = self._services.database.subscribe(["queue"])
+        try:
+            while True:
+                try:
+                    wait_ms = await self._look_once()
+                except LashError as problem:
+                    if not problem.retryable:
+                        _log.error("looking for work failed: %s", problem)
+                    wait_ms = _LOOK_AROUND_MS
+                if await subscription.wait(timeout_ms=wait_ms):
+                    self._recheck.update(self._tasks)
+                else:
+                    await ingress.release_dead_owners()
+        finally:
+            subscription.close()
+
+    async def _look_once(self) -> int:
+        """Spawn a task for each ready session; return how long nothing new can become ready by itself."""
+        ingress = self._services.database.turn_ingress
+        if not self._agents:
+            return _LOOK_AROUND_MS
+        now_ms = self._services.clock.now_ms()
+        wait_ms = _LOOK_AROUND_MS
+        for ready in await ingress.list_ready_sessions(tuple(self._agents), limit=1000):
+            if ready.ready_at_ms > now_ms:
+                wait_ms = min(wait_ms, ready.ready_at_ms - now_ms)
+            elif ready.session_id not in self._tasks and not self._is_held_back(ready.session_id):
+                self._spawn(ready.session_id, None)
+        return max(1, wait_ms)
+
+    def _spawn(
+        self, session_id: str, claimed: ClaimedTurn | None, after: asyncio.Task[None] | None = None
+    ) -> None:
+        task = asyncio.create_task(self._drive_session(session_id, claimed, after), name=f"lash-{session_id}")
+        self._tasks[session_id] = task
+        task.add_done_callback(lambda done: self._ended(session_id, done))
+
+    def _ended(self, session_id: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(session_id) is task:
+            del self._tasks[session_id]
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            _log.error("driving session %r ended in a bug", session_id, exc_info=problem)
+
+    async def _drive_session(
+        self, session_id: str, claimed: ClaimedTurn | None, after: asyncio.Task[None] | None
+    ) -> None:
+        if after is not None:
+            await asyncio.wait({after})
+        async with self._slots:
+            while True:
+                self._recheck.discard(session_id)
+                if claimed is None:
+                    claimed = await self._claim(session_id)
+                if claimed is None:
+                    if session_id in self._recheck:
+                        continue
+                    return
+                if not await self._drive(claimed):
+                    return
+                claimed = None
+                if session_id not in self._recheck:
+                    return
+
+    async def _claim(self, session_id: str) -> ClaimedTurn | None:
+        answer = await self._services.database.turn_ingress.claim_turn(
+            session_id,
+            owner_id=self.owner_id,
+            agents=tuple(self._agents),
+            lease_ttl_ms=self._services.lease_ttl_ms,
+        )
+        return answer if isinstance(answer, ClaimedTurn) else None
+
+    async def _drive(self, claimed: ClaimedTurn) -> bool:
+        """Drive one turn to its end; return whether the session may go on to the next."""
+        session_id = claimed.lease.session_id
+        persistence = self._services.database.runtime_persistence(session_id)
+        resident = self._residents.take(session_id)
+        driver = TurnDriver(self._services, self._agents[claimed.agent], claimed, resident, persistence)
+        self._drivers[session_id] = driver
+        future = self.expect(session_id, claimed.turn_id)
+        work = asyncio.ensure_future(driver.drive())
+        keeper = asyncio.ensure_future(self._keep(driver))
+        try:
+            await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                keeper.result()  # raises what the keeper ended with: the lease is lost
+            driven = work.result()
+        except LashError as problem:
+            await self._given_up(driver, work, problem, future)
+            return False
+        except BaseException as problem:
+            await self._given_up(driver, work, problem, future)
+            raise
+        else:
+            self._residents.keep(resident)
+            self._failures.pop(session_id, None)
+            if not future.done():
+                future.set_result(driven)
+            return True
+        finally:
+            keeper.cancel()
+            self._drivers.pop(session_id, None)
+            self._results.pop((session_id, claimed.turn_id), None)
+            await asyncio.gather(work, keeper, return_exceptions=True)
+
+    async def _keep(self, driver: TurnDriver) -> None:
+        """Renew the lease at a third of its time, and watch for a cancel request from outside."""
+        ingress = self._services.database.turn_ingress
+        session_id, turn_id = driver.claimed.lease.session_id, driver.claimed.turn_id
+        ttl_ms = self._services.lease_ttl_ms
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + ttl_ms / 3000
+        subscription = self._services.database.subscribe([f"session:{session_id}"])
+        try:
+            while True:
+                left_ms = max(1, int((renew_at - loop.time()) * 1000))
+                rung = await subscription.wait(timeout_ms=min(left_ms, _LOOK_AROUND_MS))
+                if loop.time() >= renew_at:
+                    driver.adopt_lease(await ingress.renew_turn(driver.claimed, lease_ttl_ms=ttl_ms))
+                    renew_at = loop.time() + ttl_ms / 3000
+                elif rung and await ingress.is_cancel_requested(session_id, turn_id):
+                    driver.cancel()
+        finally:
+            subscription.close()
+
+    async def _given_up(
+        self,
+        driver: TurnDriver,
+        work: asyncio.Future[DrivenTurn],
+        problem: BaseException,
+        future: asyncio.Future[DrivenTurn],
+    ) -> None:
+        """End the work, give the turn back, hold the session back for a while, tell who waits."""
+        session_id, turn_id = driver.claimed.lease.session_id, driver.claimed.turn_id
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        failure = (
+            problem
+            if isinstance(problem, LashError)
+            else LashError(
+                "runtime_closed",
+                f"the runtime was closed while turn {turn_id!r} of session {session_id!r} ran; the turn stays "
+                "accepted and goes on when the database is opened again",
+                retryable=True,
+                session_id=session_id,
+                turn_id=turn_id,
+            )
+        )
+        if not isinstance(problem, LashError | asyncio.CancelledError):
+            failure = LashError(
+                "runtime_error",
+                f"driving turn {turn_id!r} failed in a way that lash did not foresee: {problem!r}",
+                session_id=session_id,
+                turn_id=turn_id,
+            )
+            failure.__cause__ = problem
+        self._hold_back(session_id, retryable=failure.retryable)
+        if failure.code != "session_lease_lost":
+            await self._give_back(driver)
+        driver.publish(TurnFailed(turn_id=turn_id, error=failure.record()))
+        if not future.done():
+            future.set_exception(failure)
+            future.exception()  # whoever waits has it; nobody need wait
+
+    async def _give_back(self, driver: TurnDriver) -> None:
+        try:
+            await asyncio.shield(self._services.database.turn_ingress.abandon_turn(driver.claimed))
+        except LashError as problem:
+            # The lease runs out by itself; what made the turn fail (a full disk, say) is what is reported.
+            _log.warning("turn %r could not be given back: %s", driver.claimed.turn_id, problem)
+
+    def _hold_back(self, session_id: str, *, retryable: bool) -> None:
+        """Do not try a session again at once. What cannot mend itself waits longest."""
+        failures = self._failures[session_id] = self._failures.get(session_id, 0) + 1
+        delay_s = min(_BACKOFF_FIRST_S * 2 ** (failures - 1), _BACKOFF_CAP_S) if retryable else _BACKOFF_CAP_S
+        self._held_back[session_id] = asyncio.get_running_loop().time() + delay_s
+
+    def _is_held_back(self, session_id: str) -> bool:
+        until = self._held_back.get(session_id)
+        if until is None:
+            return False
+        if asyncio.get_running_loop().time() < until:
+            return True
+        del self._held_back[session_id]
+        return False
