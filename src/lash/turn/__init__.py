@@ -1,5 +1,21 @@
 """The turn machine: one turn as a computation without I/O. `machine.py` has the theory of operation."""
 
+from lash.turn.actions import (
+    Action,
+    AdvanceIteration,
+    Append,
+    EmitActivity,
+    Finish,
+    GoOn,
+    RecordToolCalls,
+    Remember,
+    Report,
+    ScheduleFinalIteration,
+    StartCheckpoint,
+    StartCode,
+    StartModel,
+    StartTools,
+)
 from lash.turn.conclusion import ModelCallUsage, TurnConclusion, tidy_text
 from lash.turn.config import OnMaxTurns, OutputRule, TurnConfig
 from lash.turn.drafts import MessageDraft, RecordDraft, TurnCause
@@ -17,6 +33,8 @@ from lash.turn.effects import (
     RunTools,
     SyncSurface,
 )
+from lash.turn.machine import TurnMachine
+from lash.turn.protocol import ModelAnswer, ToolOutcome, TurnProtocol, TurnView
 from lash.turn.replies import (
     CheckpointPassed,
     CodeRan,
@@ -26,18 +44,29 @@ from lash.turn.replies import (
     SurfaceSynced,
     ToolsSettled,
 )
+from lash.turn.snapshot import SNAPSHOT_VERSION
+from lash.turn.structured_output import submit_tool_spec
+from lash.turn.tools_protocol import ToolsProtocol
 
 __all__ = [
+    "SNAPSHOT_VERSION",
     "Abandon",
+    "Action",
+    "AdvanceIteration",
+    "Append",
     "AskModel",
     "CheckpointKind",
     "CheckpointPassed",
     "CodeRan",
     "Done",
     "Emit",
+    "EmitActivity",
+    "Finish",
+    "GoOn",
     "MachineEffect",
     "MachineReply",
     "MessageDraft",
+    "ModelAnswer",
     "ModelAnswered",
     "ModelCallUsage",
     "OnMaxTurns",
@@ -46,14 +75,28 @@ __all__ = [
     "Progress",
     "ReachCheckpoint",
     "RecordDraft",
+    "RecordToolCalls",
+    "Remember",
+    "Report",
     "RunCode",
     "RunTools",
+    "ScheduleFinalIteration",
+    "StartCheckpoint",
+    "StartCode",
+    "StartModel",
+    "StartTools",
     "StopTurn",
     "SurfaceSynced",
     "SyncSurface",
+    "ToolOutcome",
+    "ToolsProtocol",
     "ToolsSettled",
     "TurnCause",
     "TurnConclusion",
     "TurnConfig",
+    "TurnMachine",
+    "TurnProtocol",
+    "TurnView",
+    "submit_tool_spec",
     "tidy_text",
 ]

@@ -32,7 +32,9 @@ class TurnConclusion(JsonRecord, frozen=True, kw_only=True, eq=False):
             keeps the original.
         output: The typed answer, or what a tool ended the turn with, where `has_output` is true.
         records: What the turn adds to the history, in order: its input first.
-        model_usage: Usage by model call; `usage` is the sum.
+        model_usage: Usage by answered model call; `usage` is the sum.
+        model_calls: How many model calls were made, failed ones included.
+        last_iteration: The number of the last iteration that began.
         tool_calls: Every call that the model asked for, in that order, without the submit tool's.
         switch: The frame to continue in, if a tool asked for one.
         completions: The queued work that entered the turn at checkpoints: the commit completes it.
@@ -47,7 +49,7 @@ class TurnConclusion(JsonRecord, frozen=True, kw_only=True, eq=False):
     usage: TokenUsage = TokenUsage()
     model_usage: tuple[ModelCallUsage, ...] = ()
     model_calls: int = 0
-    iterations: int = 0
+    last_iteration: int = 0
     tool_calls: tuple[ToolCallRecord, ...] = ()
     issues: tuple[TurnIssue, ...] = ()
     switch: SwitchAgentFrame | None = None

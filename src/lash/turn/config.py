@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from lash.errors import LashError
 from lash.turn.drafts import MessageDraft, TurnCause
 from lash.values.effects import SurfaceSync
 from lash.values.models import OutputSpec
@@ -53,9 +54,13 @@ class TurnConfig:
         max_turns: How many iterations (model calls) the turn may take; None for no limit.
         on_max_turns: At the limit, either one more call without tools asks for a last answer, or the
             turn stops as it stands. The stop is `max_turns` in both cases.
+            The extra call is not counted against `max_turns`.
         context_window_tokens: The model's window, by which an answer that was cut before it began is
             told apart from a long one.
         output: The shape of the final answer, if it must have one.
+
+    Raises:
+        LashError: `turn_config_invalid` for a blank turn id, or a limit that allows no model call.
     """
 
     turn_id: str
@@ -67,3 +72,25 @@ class TurnConfig:
     on_max_turns: OnMaxTurns = "summarise"
     context_window_tokens: int | None = None
     output: OutputRule | None = None
+
+    def __post_init__(self) -> None:
+        if not self.turn_id.strip():
+            raise LashError("turn_config_invalid", "a turn needs an id: its messages are named after it")
+        if self.max_turns is not None and self.max_turns < 1:
+            raise LashError(
+                "turn_config_invalid",
+                f"turn {self.turn_id!r} may take {self.max_turns} iterations; it needs at least 1",
+                turn_id=self.turn_id,
+                max_turns=self.max_turns,
+            )
+        if self.output is not None and self.output.max_repairs < 0:
+            raise LashError(
+                "turn_config_invalid",
+                f"turn {self.turn_id!r} allows {self.output.max_repairs} repairs; 0 is the least",
+                turn_id=self.turn_id,
+                max_repairs=self.output.max_repairs,
+            )
+
+    def is_submit_tool(self, name: str) -> bool:
+        """Whether a call of this tool submits the typed answer."""
+        return self.output is not None and not self.output.native and name == self.output.submit_tool

@@ -12,7 +12,7 @@ from lash.values.messages import Message, MessageOrigin, Part, ProtocolEvent, Ro
 from lash.values.record import Record
 
 
-class MessageDraft(Record, frozen=True, kw_only=True):
+class MessageDraft(Record, frozen=True, kw_only=True, tag="message", tag_field="record"):
     """A message without its id."""
 
     role: Role
