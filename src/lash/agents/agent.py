@@ -40,7 +40,7 @@ class Agent:
 
     name: str
     model: str | Model
-    tools: tuple[Tool, ...]
+    tools: tuple[Tool[..., Any], ...]
     instructions: str | None
     protocol: Literal["tools"]
     output: Any  # a type, or a JSON Schema
@@ -68,7 +68,7 @@ class Agent:
         set_field = object.__setattr__  # the usual way into a frozen dataclass
         set_field(self, "name", name)
         set_field(self, "model", model)
-        set_field(self, "tools", ToolSet(tools).tools)
+        set_field(self, "tools", tuple(ToolSet(tools)))
         set_field(self, "instructions", instructions)
         set_field(self, "protocol", protocol)
         set_field(self, "output", output)

@@ -30,6 +30,7 @@ def result_of_driven(driven: DrivenTurn, output_type: Any) -> TurnResult:
         tool_calls=conclusion.tool_calls,
         issues=conclusion.issues,
         model_calls=conclusion.model_calls,
+        replayed_effects=driven.replayed,
     )
 
 

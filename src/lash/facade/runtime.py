@@ -27,7 +27,7 @@ from lash.runtime import (
     durability_report,
 )
 from lash.system import RandomIds, SystemClock
-from lash.tools import Resources, ToolSet
+from lash.tools import OutputBudget, Resources, SerialLanes, ToolSet, ToolThreads
 from lash.values import (
     CancelAnswer,
     Clock,
@@ -362,15 +362,17 @@ class Runtime:
     # ---- parts
 
     def _bind(self) -> dict[str, BoundAgent]:
-        resources = Resources.of(self._resources)
-        return {
-            name: BoundAgent(
-                agent,
-                model=resolve_model(agent.model, clock=self.clock),
-                tools=ToolSet(agent.tools, resources=resources, limit_bytes=agent.limits.tool_output_bytes),
+        """Resolve what the agents name. Threads and serial keys are shared by all of them."""
+        resources = Resources(self._resources or ())
+        threads, lanes = ToolThreads(), SerialLanes()
+        bound = {}
+        for name, agent in self._agents.items():
+            budget = OutputBudget(limit_bytes=agent.limits.tool_output_bytes)
+            tools = ToolSet(agent.tools, budget=budget, threads=threads, lanes=lanes)
+            bound[name] = BoundAgent(
+                agent, model=resolve_model(agent.model, clock=self.clock), tools=tools.bind(resources)
             )
-            for name, agent in self._agents.items()
-        }
+        return bound
 
     def _only_agent(self, session_id: str) -> str:
         if len(self._agents) == 1:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lash.contracts import RuntimePersistence
 from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
 from lash.facade.results import result_of_receipt
@@ -193,7 +194,7 @@ class Session:
         return self._runtime.call_sync(self.usage())
 
     @property
-    def _persistence(self) -> Any:
+    def _persistence(self) -> RuntimePersistence:
         return self._runtime.database.runtime_persistence(self.id)
 
     def _draft(

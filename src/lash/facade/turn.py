@@ -43,6 +43,7 @@ class TurnResult:
         turn_id: The turn's id; the same id again returns this same result.
         head_revision: The session's revision with this turn in it.
         model_calls: How many answers of the model the turn took.
+        replayed_effects: Keys of the effects that came from the journal: an earlier process had paid for them.
         replayed: Whether the turn was committed before this call: nothing was run for it.
     """
 
@@ -55,6 +56,7 @@ class TurnResult:
     tool_calls: tuple[ToolCallRecord, ...] = ()
     issues: tuple[TurnIssue, ...] = ()
     model_calls: int = 0
+    replayed_effects: tuple[str, ...] = ()
     replayed: bool = False
 
 

@@ -11,7 +11,6 @@ from lash.runtime.output import OutputShape
 from lash.tools import ToolSet
 from lash.turn import MessageDraft, OutputRule, TurnCause, TurnConfig, submit_tool_spec
 from lash.values import (
-    AttachmentItem,
     AttachmentPart,
     Part,
     SurfaceSync,
@@ -85,7 +84,7 @@ class BoundAgent:
         return tuple(self._spec(ref, rule) for ref in refs)
 
     def _spec(self, ref: ToolRef, rule: OutputRule | None) -> ToolSpec:
-        tool = self.tools.find(ref.name)
+        tool = self.tools.get(ref.name)
         if tool is not None:
             return tool.spec
         if rule is not None and ref.name == rule.submit_tool:
@@ -103,7 +102,6 @@ def input_parts(input_: TurnInput) -> tuple[Part, ...]:
     return tuple(
         TextPart(text=item.text) if isinstance(item, TextItem) else AttachmentPart(ref=item.ref)
         for item in input_.items
-        if isinstance(item, TextItem | AttachmentItem)
     )
 
 

@@ -1,14 +1,20 @@
-"""The shape of a typed answer: a JSON Schema for the model, a check, and the way back to the caller's type."""
+"""The shape of a typed answer: a JSON Schema for the model, a check, and the way to the caller's type."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import itertools
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lash.errors import LashError
-from lash.tools import SchemaCheck
 from lash.values import Json, OutputSpec
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+_PROBLEMS_MAX = 5
 
 
 class OutputShape:
@@ -22,7 +28,6 @@ class OutputShape:
 
     def __init__(self, name: str, schema: dict[str, Json], kind: Any = None) -> None:
         self.spec = OutputSpec(name=name, schema=schema)
-        self._check = SchemaCheck(schema)
         self._kind = kind
 
     @classmethod
@@ -51,9 +56,13 @@ class OutputShape:
 
     def problem_with(self, value: Json) -> str | None:
         """Return what is wrong with an answer, for the model to read; None if nothing is."""
-        problem = self._check.problem_with(value)
-        if problem is not None or self._kind is None:
-            return problem
+        problems = list(itertools.islice(self._validator.iter_errors(value), _PROBLEMS_MAX))
+        if problems:
+            return "; ".join(
+                f"at /{'/'.join(map(str, one.instance_path))}: {one.message}" for one in problems
+            )
+        if self._kind is None:
+            return None
         try:
             self.convert(value)
         except msgspec.ValidationError as error:
@@ -63,3 +72,14 @@ class OutputShape:
     def convert(self, value: Json) -> Any:
         """Return an answer that passed the check as the caller's type."""
         return value if self._kind is None else msgspec.convert(value, self._kind, strict=False)
+
+    @functools.cached_property
+    def _validator(self) -> Draft202012Validator:
+        from jsonschema_rs import Draft202012Validator, ValidationError
+
+        try:
+            return Draft202012Validator(self.spec.schema)
+        except (ValidationError, ValueError) as problem:
+            raise LashError(
+                "output_type_invalid", f"the schema of the answer is no JSON Schema: {problem}"
+            ) from problem

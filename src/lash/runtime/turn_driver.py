@@ -9,9 +9,10 @@ same machine the same questions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from lash.contracts import RuntimeEffectController, RuntimeEffectLocalExecutor, RuntimePersistence
 from lash.effects import LeasedEffects
@@ -76,6 +77,7 @@ class DrivenTurn:
 
     receipt: TurnReceipt
     conclusion: TurnConclusion
+    replayed: tuple[str, ...] = ()  # keys of the effects that came from the journal
 
 
 class TurnCancelledError(Exception):
@@ -291,37 +293,39 @@ class TurnDriver:
 
     async def _until_cancelled(self, replay_key: str, work: Awaitable[T]) -> T:
         """Return what `work` gives, unless the turn is cancelled first. Recorded effects always replay."""
-        task = asyncio.ensure_future(work)
         if replay_key in self._recorded:
-            return await task
-        stop = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise TurnCancelledError
-        finally:
-            stop.cancel()
-            if not task.done():
-                task.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
+            return await work
+        task = asyncio.ensure_future(work)
+        async with self._stop_signal() as stop:
+            try:
+                await _first_done(task, stop)
+                if task.done():
+                    return task.result()
+                raise TurnCancelledError
+            finally:
+                await _ended(task)
 
     async def _with_grace(self, task: asyncio.Future[T]) -> T:
         """Return what a tool batch gives. Cancelled tools are told first, and ended a little later."""
+        async with self._stop_signal() as stop:
+            try:
+                await _first_done(task, stop)
+                if not task.done():
+                    self._tools.cancel()
+                    await _first_done(task, timeout_s=_CANCEL_GRACE_S)
+                if task.done():
+                    return task.result()
+                raise TurnCancelledError
+            finally:
+                await _ended(task)
+
+    @asynccontextmanager
+    async def _stop_signal(self) -> AsyncIterator[asyncio.Future[Any]]:
         stop = asyncio.ensure_future(self._cancelled.wait())
         try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                self._tools.cancel()
-                await asyncio.wait({task}, timeout=_CANCEL_GRACE_S)
-            if task.done():
-                return task.result()
-            raise TurnCancelledError
+            yield stop
         finally:
-            stop.cancel()
-            if not task.done():
-                task.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
+            await _ended(stop)
 
     async def _commit(self, conclusion: TurnConclusion) -> DrivenTurn:
         receipt = await commit_turn(
@@ -336,4 +340,17 @@ class TurnDriver:
             model_keys=self._models.keys,
             attachment_ids=self._tools.attachment_ids(self._input),
         )
-        return DrivenTurn(receipt=receipt, conclusion=conclusion)
+        return DrivenTurn(
+            receipt=receipt, conclusion=conclusion, replayed=tuple(sorted(self._leased.replayed))
+        )
+
+
+async def _first_done(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _ended(future: asyncio.Future[Any]) -> None:
+    """Cancel what still runs, and wait until it has."""
+    if not future.done():
+        future.cancel()
+        await asyncio.gather(future, return_exceptions=True)

@@ -1,0 +1,61 @@
+"""A turn on a terminal: text as it comes, a line for each tool call."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from lash.facade import Turn
+from lash.values import (
+    AssistantTextDelta,
+    ModelAttemptReset,
+    ModelRetry,
+    ToolCallCompleted,
+    ToolCallStarted,
+    TurnFinished,
+    TurnStarted,
+)
+
+_ARGS_CHARS = 100
+
+
+async def show(turn: Turn) -> None:
+    """Print a turn while it runs: the answer to standard output, what it does to standard error."""
+    at_line_start = True
+    text_shown = False
+
+    def note(text: str) -> None:
+        nonlocal at_line_start
+        if not at_line_start:
+            sys.stdout.write("\n")
+            at_line_start = True
+        sys.stdout.flush()
+        print(text, file=sys.stderr)
+
+    async for event in turn.events():
+        match event.activity:
+            case TurnStarted(restarts=restarts) if restarts:
+                note(f"[going on with a turn that was interrupted, attempt {restarts + 1}]")
+            case AssistantTextDelta(text=text):
+                sys.stdout.write(text)
+                sys.stdout.flush()
+                at_line_start = text.endswith("\n")
+                text_shown = True
+            case ModelAttemptReset():
+                note("[the model starts over; ignore the text above]")
+                text_shown = False
+            case ModelRetry(wait_ms=wait_ms, attempt=attempt, max_attempts=most, reason=reason):
+                note(f"[model: {reason}; attempt {attempt} of {most} in {wait_ms / 1000:.1f} s]")
+            case ToolCallStarted(name=name, args=args):
+                shown = json.dumps(args, ensure_ascii=False)
+                note(f"[{name} {shown if len(shown) <= _ARGS_CHARS else shown[:_ARGS_CHARS] + '…'}]")
+            case ToolCallCompleted(call=call) if call.is_error:
+                note(f"[{call.name} failed: {str(call.result)[:200]}]")
+            case TurnFinished(text=text) if text and not text_shown:
+                sys.stdout.write(text)
+                at_line_start = text.endswith("\n")
+            case _:
+                pass
+    if not at_line_start:
+        sys.stdout.write("\n")
+    sys.stdout.flush()
