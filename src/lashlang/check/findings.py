@@ -36,3 +36,13 @@ class Findings:
     def all(self) -> tuple[Diagnostic, ...]:
         """Everything noted so far."""
         return tuple(self._found.values())
+
+    def mentions(self, code: str, within: Span) -> bool:
+        """Whether `code` has been noted somewhere inside `within`."""
+        return any(
+            found == code and within[0] <= span[0] and span[1] <= within[1] for found, span in self._found
+        )
+
+    def count(self) -> int:
+        """How many findings there are."""
+        return len(self._found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lashlang.check.requirements import Requirements
+from lashlang.errors import Diagnostic
 from lashlang.syntax import FnDecl, ProcessDecl, Program, TypeExpr
 
 
@@ -39,6 +40,7 @@ class LinkedProgram(msgspec.Struct, frozen=True):
     functions: dict[str, FunctionSignature]
     types: dict[str, TypeExpr]
     globals: dict[str, TypeExpr]
+    warnings: tuple[Diagnostic, ...] = ()
 
     def process(self, name: str) -> ProcessDecl | None:
         """The linked declaration of the process `name`, or None."""
