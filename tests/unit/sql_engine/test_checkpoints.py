@@ -3,6 +3,10 @@
 import asyncio
 import os
 import threading
+from collections.abc import AsyncIterator
+
+import apsw
+import pytest
 
 from lash.backends.sql.engine import Tx
 from lash.backends.sql.engine.sqlite import SqliteSettings
@@ -30,24 +34,50 @@ async def test_log_stays_bounded_under_steady_writing(connect, path):
     assert engine.statistics().checkpoints > 0
 
 
-async def test_writer_copies_the_log_itself_when_the_checkpointer_does_not_keep_up(engine, path):
+@pytest.fixture
+async def writer(engine, path) -> AsyncIterator[tuple[apsw.Connection, list[int]]]:
+    """Return a connection that writes by hand, and the list of the lengths that its log had."""
     await engine.close()
-    settings = SqliteSettings()
-    writer = open_writer(str(path), settings)
-    use_log(writer)
-    sizes: list[int] = []
-    writer.set_wal_hook(lambda connection, name, frames: sizes.append(frames) or 0)
-    never_asked = Checkpointer(
-        open_checkpointer(str(path), settings), FileLock(f"{path}-lash/lock"), trigger_frames=50
-    )
-    for note_id in range(500):
-        writer.execute("INSERT INTO note(id, text) VALUES(?, ?)", (note_id, "x" * 3_000))
-        never_asked.help(writer, sizes[-1])
-    never_asked.stop()
-    writer.close()
+    lengths: list[int] = []
+    connection = open_writer(str(path), SqliteSettings())
+    use_log(connection)
+    connection.set_wal_hook(lambda connection, name, frames: lengths.append(frames) or apsw.SQLITE_OK)
+    yield connection, lengths
+    connection.close()
 
-    assert max(sizes) <= 4 * 50 + 20
-    assert len(sizes) == 500
+
+@pytest.fixture
+def checkpointer(writer, path) -> Checkpointer:
+    connection = open_checkpointer(str(path), SqliteSettings())
+    return Checkpointer(connection, FileLock(f"{path}-lash/lock"), trigger_frames=50)
+
+
+def write_by_hand(connection: apsw.Connection, note_id: int) -> None:
+    connection.execute("INSERT INTO note(id, text) VALUES(?, ?)", (note_id, "x" * 3_000))
+
+
+async def test_log_starts_over_once_the_checkpointer_was_asked(writer, checkpointer):
+    connection, lengths = writer
+    for note_id in range(100):
+        write_by_hand(connection, note_id)
+    checkpointer.ask(49)
+    checkpointer.ask(lengths[-1])
+    checkpointer.stop()
+
+    assert checkpointer.checkpoints == 1, "not for 49 frames, and once for more"
+    write_by_hand(connection, 100)
+    assert lengths[-1] < 10
+
+
+async def test_writer_copies_the_log_itself_when_the_checkpointer_does_not_keep_up(writer, checkpointer):
+    connection, lengths = writer
+    for note_id in range(500):
+        write_by_hand(connection, note_id)
+        checkpointer.help(connection, lengths[-1])
+    checkpointer.stop()
+
+    assert len(lengths) == 500
+    assert max(lengths) <= 4 * 50 + 20
 
 
 async def test_log_shrinks_to_its_bound_again_after_an_old_snapshot_is_gone(connect, path):

@@ -141,6 +141,15 @@ async def test_deferred_constraint_fails_only_the_script_that_broke_it(engine, p
     assert await all_ids(engine) == [1, 2]
 
 
+async def limit_pages(tx: Tx) -> None:
+    pages = await tx.fetch_one(int, "PRAGMA page_count")
+    await tx.fetch_one(int, f"PRAGMA max_page_count={(pages or 0) + 20}")
+
+
+async def add_too_much(tx: Tx) -> None:
+    await tx.write("INSERT INTO note(id, text) VALUES(99, hex(zeroblob(1000000)))")
+
+
 async def test_full_disk_fails_its_script_and_runs_the_innocent_again(engine, path):
     runs: list[int] = []
 
@@ -152,16 +161,9 @@ async def test_full_disk_fails_its_script_and_runs_the_innocent_again(engine, pa
 
         return script
 
-    async def too_much(tx: Tx) -> None:
-        await tx.write("INSERT INTO note(id, text) VALUES(99, hex(zeroblob(1000000)))")
-
-    async def limit_pages(tx: Tx) -> None:
-        pages = await tx.fetch_one(int, "PRAGMA page_count")
-        await tx.fetch_one(int, f"PRAGMA max_page_count={(pages or 0) + 20}")
-
     await engine.run(limit_pages)
     with held(path):
-        pending = [engine.submit(script) for script in (counted(1), too_much, counted(2))]
+        pending = [engine.submit(script) for script in (counted(1), add_too_much, counted(2))]
     first, full, last = await asyncio.gather(*pending, return_exceptions=True)
 
     assert (first, last) == (1, 2)
@@ -169,6 +171,20 @@ async def test_full_disk_fails_its_script_and_runs_the_innocent_again(engine, pa
     assert str(path) in str(full)
     assert runs == [1, 1, 2], "SQLite undid the whole transaction, so the first script had to run again"
     assert await all_ids(engine) == [1, 2]
+
+
+async def test_nothing_is_written_outside_a_transaction_after_the_disk_was_full(engine):
+    async def goes_on(tx: Tx) -> None:
+        with suppress(apsw.FullError):
+            await add_too_much(tx)
+        await tx.write(ADD, 1, "would be committed on its own")
+
+    await engine.run(limit_pages)
+    with pytest.raises(LashError) as full:
+        await engine.run(goes_on)
+
+    assert full.value.code == "store_full"
+    assert await all_ids(engine) == []
 
 
 async def test_script_that_hides_the_error_of_a_write_has_failed_all_the_same(engine):
@@ -182,18 +198,6 @@ async def test_script_that_hides_the_error_of_a_write_has_failed_all_the_same(en
         await engine.run(hides)
 
     assert failure.value.code == "store_backend"
-    assert await all_ids(engine) == []
-
-
-async def test_nothing_more_is_written_after_a_failed_write(engine):
-    async def goes_on(tx: Tx) -> None:
-        try:
-            await tx.write("INSERT INTO nowhere VALUES(1)")
-        except apsw.Error:
-            await tx.write(ADD, 2, "alone")
-
-    with pytest.raises(LashError):
-        await engine.run(goes_on)
     assert await all_ids(engine) == []
 
 
