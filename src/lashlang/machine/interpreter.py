@@ -52,7 +52,7 @@ class Interpreter:
         self.functions = functions
         self.perform = perform
         self.place: tuple[int, int] | None = None
-        self.slots: dict[str, Value] = {slot: _initial(slot) for slot in body.slots}
+        self.slots: dict[str, Value] = {slot: ir.initial(slot) for slot in body.slots}
         self.slots.update({f"v{body.variables.index(name)}": value for name, value in values.items()})
         self.stack = stack if stack is not None else []
 
@@ -354,16 +354,3 @@ _PLAIN: dict[str, Callable[[Value, Value], Value]] = {
     ">": operators.greater,
     ">=": operators.greater_equal,
 }
-
-
-def _initial(slot: str) -> Value:
-    match slot[0]:
-        case "v":
-            return UNSET
-        case "s":
-            return IDLE
-        case "o":
-            return False
-        case _:
-            return None
-

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from lashlang.machine.values import Value
+from lashlang.machine.values import IDLE, UNSET, Value
 
 
 class _Ir(msgspec.Struct, gc=False):
@@ -431,3 +431,16 @@ class Body(_Ir, gc=False):
     size_bytes: int = 0
     calls_fn: bool = False
     loops: bool = False
+
+
+def initial(slot: str) -> Value:
+    """What a slot holds before its body starts."""
+    match slot[0]:
+        case "v":
+            return UNSET
+        case "s":
+            return IDLE
+        case "o":
+            return False
+        case _:
+            return None

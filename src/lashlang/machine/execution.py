@@ -1,0 +1,333 @@
+"""One run of one body, without I/O: it goes until it ends or until the host has no answer.
+
+`advance` calls the compiled function. While the host answers each effect at once, nothing returns to the driver in
+between; when the host says `LATER`, the run is `waiting`: its whole state is (site, arguments, slots, meter), which
+`Frame` writes down. A waiting run is one-shot: it goes on in place, so fork it only through a frame's bytes.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Literal
+
+from lashlang.errors import LangError
+
+from lashlang.machine import ir
+from lashlang.machine.border import from_host, to_host
+from lashlang.machine.code import Code
+from lashlang.machine.codegen import PARK, Failure
+from lashlang.machine.effects import LATER, Effect, Failed, HostError, Ok, Outcome
+from lashlang.machine.fault import Fault, Halt
+from lashlang.machine.meter import CODE_NAME, Limits, Meter
+from lashlang.machine.requests import Requests
+from lashlang.machine.values import IDLE, UNSET, Unset, Value
+
+State = Literal["ready", "waiting", "finished", "continued", "failed", "error"]
+"""`finished`: `submit` or `finish`; `continued`: the end was reached; `failed`: `fail`; `error`: see `Execution.error`."""
+
+Perform = Callable[[Effect], Outcome | Sequence[Outcome] | Unset]
+"""A host: gives the outcome of an effect (of each member, for a join), or `LATER`."""
+
+_ENDS: dict[int, State] = {0: "finished", -1: "failed", -2: "continued"}
+
+
+class Execution:
+    """A run of a program's foreground or of one of its processes.
+
+    Args:
+        code: the compiled program.
+        entry: `main`, or `process:NAME`.
+        values: variables to begin with: globals of the session, or the arguments of the process, as host data.
+        projected: values of the read-only bindings.
+        limits: the bounds; `clock` (milliseconds, any origin) is needed for `limits.time_ms`.
+        run_id: makes the idempotency keys of the effects.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        entry: str = "main",
+        *,
+        values: Mapping[str, object] | None = None,
+        projected: Mapping[str, object] | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], int] | None = None,
+        run_id: str = "run",
+    ) -> None:
+        self.code = code
+        self.entry = entry
+        self.run_id = run_id
+        self.compiled = code.entry(entry)
+        self.meter = Meter(limits or Limits(), clock)
+        self.state: State = "ready"
+        self.value: Value = None
+        self.error: LangError | None = None
+        self.effect: Effect | None = None
+        self.ordinal = 0
+        self.slots = self.compiled.initial
+        self._requests = Requests(self.meter, run_id)
+        self._host: Perform | None = None
+        self._site = 0
+        self._args: tuple[Value, ...] = ()
+        self._answer: Value = None
+        self._given: dict[str, object] = dict(values or {})
+        self._bind(self._given)
+        self._bind(projected or {})
+        if entry != "main":
+            self._bind_inputs()
+
+    # --- variables ---
+
+    def _bind(self, values: Mapping[str, object]) -> None:
+        """Put host values into the variables that the body names."""
+        numbers = {name: number for number, name in enumerate(self.compiled.body.variables)}
+        slots = list(self.slots)
+        try:
+            for name, value in values.items():
+                if name in numbers:
+                    slots[numbers[name]] = from_host(self.meter, value)
+        except Fault as fault:
+            raise LangError(fault.code, f"`{name}`: {fault.message}", name=name) from None
+        except Halt as halt:
+            raise LangError(halt.code, f"`{name}`: {halt.message}", name=name) from None
+        self.slots = tuple(slots)
+
+    def _bind_inputs(self) -> None:
+        """`input` and `inputs` of a process: its single argument (or all of them), and all of them."""
+        given = self._given
+        for name in self.compiled.body.params:
+            if name not in given:
+                raise LangError("missing_process_argument", f"process `{self.entry}` needs `{name}`", name=name)
+        extra: dict[str, object] = {"inputs": given}
+        extra["input"] = next(iter(given.values())) if len(given) == 1 else (given or None)
+        self._bind({name: value for name, value in extra.items() if name not in given})
+
+    @property
+    def globals(self) -> dict[str, Value]:
+        """The foreground's variables now, with those it was given and never named; as the program's own values."""
+        body = self.compiled.body
+        found = dict(self._given)
+        for name, value in zip(body.variables, self.slots, strict=False):
+            if value is UNSET:
+                found.pop(name, None)
+            elif name not in self.code.projected:
+                found[name] = value
+        return found
+
+    # --- what a frame writes down ---
+
+    def waiting_at(self) -> tuple[ir.Site, tuple[Value, ...]]:
+        """Where the run waits, and the arguments of its pending effect.
+
+        Raises:
+            LangError: `not_waiting`.
+        """
+        if self.state != "waiting":
+            raise LangError("not_waiting", f"the run is {self.state}: only a waiting run has a frame")
+        return self.compiled.body.sites[self._site - 1], self._args
+
+    def passed_on(self) -> dict[str, Value]:
+        """Given variables that the program does not name."""
+        named = set(self.compiled.body.variables)
+        return {name: value for name, value in self._given.items() if name not in named}
+
+    def restore(
+        self,
+        site_id: str,
+        ordinal: int,
+        args: tuple[Value, ...],
+        slots: Mapping[str, Value],
+        given: Mapping[str, Value],
+    ) -> None:
+        """Become the run that waits at `site_id`; raises when names or shapes do not fit the body."""
+        body = self.compiled.body
+        numbers = {body.slot_names[slot]: number for number, slot in enumerate(body.slots)}
+        held = list(self.slots)
+        for name, value in slots.items():
+            held[numbers[name]] = _fitting(name, value)
+        places = {site.id: number for number, site in enumerate(body.sites, 1)}
+        self._site = places[site_id]
+        site = body.sites[self._site - 1]
+        self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)
+        self.effect = self._requests.effect(site, args, ordinal - 1)
+        self.state = "waiting"
+
+    # --- running ---
+
+    @property
+    def printed(self) -> list[Value]:
+        """What was printed so far."""
+        return self.meter.printed
+
+    @property
+    def fuel_used(self) -> int:
+        """Units of fuel spent so far."""
+        return self.meter.limits.fuel - self.meter.fuel_left
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.state not in ("ready", "waiting")
+
+    def cancel(self) -> None:
+        """Ask the run to stop; seen at its next slice of fuel, also from another thread."""
+        self.meter.cancelled = True
+
+    def advance(self, host: Perform) -> State:
+        """Run until the program ends or `host` answers `LATER`.
+
+        Raises:
+            LangError: `not_ready` when the run has ended or waits for an answer. Errors of the program are not
+                raised: see `state` and `error`. What `host` raises, other than `HostError`, is raised.
+        """
+        if self.state != "ready":
+            raise LangError("not_ready", f"the run is {self.state}, it cannot advance")
+        self._host = host
+        self.meter.start_clock()
+        step = self.compiled.generated.step
+        try:
+            code, value, self.slots = step(self.meter, self._site, self._answer, self.slots, self._perform)
+        except (Fault, Halt, RecursionError, MemoryError) as error:
+            self._fail(error)
+        except Exception as error:
+            trace = error.__traceback__
+            if _raised_by_generated_code(trace):
+                self._fail(error)
+            else:
+                raise
+        else:
+            if code > 0:
+                self._site, self.state = code, "waiting"
+            else:
+                self.state = _ENDS[code]
+                self.value = self._outward(value)
+        finally:
+            self._host = None
+        return self.state
+
+    def _outward(self, value: Value) -> Value:
+        try:
+            return to_host(self.meter, value)
+        except (Fault, Halt) as stop:
+            self._stop(stop.code, stop.message, None)
+            return None
+
+    def _perform(self, number: int, *args: Value) -> Value:
+        """Called by generated code at an effect."""
+        site = self.compiled.body.sites[number - 1]
+        meter = self.meter
+        meter.fuel -= 1
+        if meter.fuel < 0 or meter.cancelled:
+            meter.work(0)
+            meter.poll()
+        effect = self._requests.effect(site, args, self.ordinal)
+        if effect is None:
+            return self._requests.without_effect(site, args)
+        self.ordinal += 1
+        host = self._host
+        assert host is not None
+        try:
+            answer = host(effect)
+        except HostError as error:
+            answer = Failed(str(error))
+        if answer is LATER:
+            self.effect, self._args = effect, args
+            return PARK
+        return self._requests.settle(site, args, effect, _outcomes(effect, answer))
+
+    def answer(self, outcome: Outcome | Sequence[Outcome]) -> None:
+        """Give the outcome of the pending effect (of each member, for a join); then `advance`.
+
+        Raises:
+            LangError: `not_waiting` when nothing is pending.
+        """
+        if self.state != "waiting" or self.effect is None:
+            raise LangError("not_waiting", f"the run is {self.state}, it waits for no answer")
+        site = self.compiled.body.sites[self._site - 1]
+        try:
+            self._answer = self._requests.settle(site, self._args, self.effect, _outcomes(self.effect, outcome))
+        except Fault as fault:
+            self._answer = Failure(fault)
+        except Halt as halt:
+            self._stop(halt.code, halt.message, self.compiled.body.spans[site.at])
+            return
+        self.effect, self._args, self.state = None, (), "ready"
+
+    # --- endings ---
+
+    def _fail(self, error: BaseException) -> None:
+        """Take over what the stopped frames held, find the place, and let go of them."""
+        code, message = _explain(error)
+        frames = [f for f, _ in traceback.walk_tb(error.__traceback__) if f.f_code.co_filename == CODE_NAME]
+        place = None
+        if frames:
+            names = frames[0].f_locals
+            self.slots = tuple(names[slot] for slot in self.compiled.body.slots)
+            if "f" in names:
+                self.meter.f = max(0, names["f"])
+            lines = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if f in frames]
+            frame, line = lines[-1]
+            place = self.compiled.generated.place(frame.f_code.co_name, line)
+        self.meter.f = max(0, self.meter.f)
+        self._restore_loops()
+        self._stop(code, message, place)
+        if error.__traceback__ is not None:
+            traceback.clear_frames(error.__traceback__)
+            error.__traceback__ = None
+
+    def _restore_loops(self) -> None:
+        """A loop that a failure left gives its variable back (lashlang.md 3.2)."""
+        slots = list(self.slots)
+        numbers = self.compiled.numbers
+        for saved, variable in reversed(self.compiled.body.restores):
+            if slots[numbers[saved]] is not IDLE:
+                slots[numbers[variable]] = slots[numbers[saved]]
+                slots[numbers[saved]] = IDLE
+        self.slots = tuple(slots)
+
+    def _stop(self, code: str, message: str, place: tuple[int, int] | None) -> None:
+        self.state, self.value = "error", None
+        self.error = self.code.error(code, message, place)
+
+
+def _fitting(name: str, value: Value) -> Value:
+    """`value` if a slot of this name can hold it; a frame that is not authenticated may hold anything."""
+    allowed: dict[str, tuple[type, ...]] = {"o": (bool,), "i": (int,), "q": (list, range)}
+    wanted = allowed.get(name[0])
+    if (wanted is not None and type(value) not in wanted) or (wanted is None and type(value) is range):
+        raise ValueError(f"slot `{name}` holds a {type(value).__name__}")
+    return value
+
+
+def _outcomes(effect: Effect, answer: Outcome | Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """The outcomes of an effect's members, or its own as the only one."""
+    if effect.kind != "join":
+        if type(answer) not in (Ok, Failed):
+            raise LangError("invalid_outcome", f"the host answered a {effect.kind} with a {type(answer).__name__}")
+        return (answer,)  # type: ignore[return-value]  # as tested
+    outcomes = tuple(answer) if isinstance(answer, Sequence) else ()
+    if len(outcomes) != len(effect.members) or any(type(each) not in (Ok, Failed) for each in outcomes):
+        raise LangError("invalid_outcome", f"a join of {len(effect.members)} needs as many outcomes")
+    return outcomes
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    match error:
+        case Fault() | Halt():
+            return error.code, error.message
+        case RecursionError():
+            return "call_depth_exceeded", "the program needs more nested calls than there is room for"
+        case MemoryError():
+            return "memory_exhausted", "the process has no memory left for the program"
+        case _:
+            return "internal_error", f"generated code failed with {type(error).__name__}; please report this program"
+
+
+def _raised_by_generated_code(trace: TracebackType | None) -> bool:
+    """Whether an unforeseen exception came out of generated code or a helper of it, and not out of the host."""
+    names = [frame.f_code for frame, _ in traceback.walk_tb(trace)]
+    return bool(names) and Execution._perform.__code__ not in names
+
+

@@ -1,0 +1,240 @@
+"""A parked run as bytes.
+
+A frame names everything by what it means: the code by its hash, the position by its site, slots by variable names and
+tree paths. Layout: magic, format version, authentication byte (0 none, 1 keyed), body, and with a key 32 bytes of
+keyed BLAKE2b over all that precedes. Equal states have equal bytes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+from lashlang.errors import LangError
+from lashlang.machine.code import Code
+from lashlang.machine.codec import decode_values, encode_values
+from lashlang.machine.effects import Failed, Ok, Outcome
+from lashlang.machine.execution import Execution
+from lashlang.machine.fault import Fault
+from lashlang.machine.meter import Limits
+from lashlang.machine.values import IDLE, UNSET, Value
+
+MAGIC: Final = b"lashF"
+VERSION: Final = 1
+_MAC_BYTES: Final = 32
+_HEAD: Final = len(MAGIC) + 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Everything that a waiting run is.
+
+    Attributes:
+        code_ref: which program, exactly.
+        entry: `main`, or `process:NAME`.
+        run_id: the run, and with `ordinal` the key of the effect it waits for.
+        site: where it waits.
+        ordinal: how many effects it asked for, the pending one included.
+        args: the evaluated arguments of the pending effect.
+        slots: what is bound, by stable name.
+        meter: fuel outside the slice, fuel in the slice, memory until the next count.
+        outcomes: of a join, what has arrived so far, by member.
+        given: session variables that the program does not name and only passes on.
+    """
+
+    code_ref: str
+    entry: str
+    run_id: str
+    site: str
+    ordinal: int
+    args: tuple[Value, ...]
+    slots: Mapping[str, Value]
+    meter: tuple[int, int, int]
+    outcomes: Mapping[int, Outcome] = field(default_factory=dict)
+    given: Mapping[str, Value] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Execution, outcomes: Mapping[int, Outcome] | None = None) -> Frame:
+        """The frame of a waiting run.
+
+        Raises:
+            LangError: `not_waiting`.
+        """
+        site, args = run.waiting_at()
+        body = run.compiled.body
+        held = set(site.slots)
+        hidden = run.code.projected
+        slots: dict[str, Value] = {}
+        for slot, value in zip(body.slots, run.slots, strict=True):
+            lives = slot[0] in "vo" or slot in held
+            if lives and value is not UNSET and value is not IDLE and (value is not False or slot[0] != "o"):
+                name = body.slot_names[slot]
+                if name[2:] not in hidden or name[0] != "v":
+                    slots[name] = value
+        return cls(
+            code_ref=run.code.code_ref,
+            entry=run.entry,
+            run_id=run.run_id,
+            site=site.id,
+            ordinal=run.ordinal,
+            args=args,
+            slots=slots,
+            meter=(run.meter.fuel, run.meter.f, run.meter.mem),
+            outcomes=dict(outcomes or {}),
+            given=run.passed_on(),
+        )
+
+    def to_bytes(self, key: bytes | None = None) -> bytes:
+        """The canonical bytes; with `key` (up to 64 bytes) they are authenticated.
+
+        Raises:
+            LangError: `value_too_large` for a value nested deeper than 64 levels.
+        """
+        values: list[Value] = [
+            self.code_ref, self.entry, self.run_id, self.site, self.ordinal, *self.meter,
+            len(self.args), len(self.slots), len(self.given),
+            *self.args, *self.slots, *self.slots.values(), *self.given, *self.given.values(),
+        ]  # fmt: skip
+        for index, outcome in sorted(self.outcomes.items()):
+            good = type(outcome) is Ok
+            values += [index, good, outcome.value if good else outcome.error]  # type: ignore[union-attr]  # as tested
+        data = MAGIC + bytes((VERSION, key is not None)) + encode_values(values)
+        return data if key is None else data + _mac(key, data)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, key: bytes | None = None) -> Frame:
+        """The frame in `data`.
+
+        Raises:
+            LangError: `frame_codec` for bytes that are no frame, `frame_version` for another format, `frame_key` when
+                the key is missing, wrong, or the bytes were changed.
+        """
+        return cls._from_values(decode_values(_opened(data, key)))
+
+    @classmethod
+    def _from_values(cls, values: list[Value]) -> Frame:
+        head, counts = values[:8], values[8:11]
+        texts = all(type(text) is str for text in head[:4])
+        numbers = all(type(number) is int for number in (*head[4:], *counts))
+        if len(counts) < 3 or not texts or not numbers or min(counts) < 0:
+            raise LangError("frame_codec", "the frame's head is damaged")
+        args, slots, given = counts
+        rest = iter(values[11:])
+        if 11 + args + 2 * slots + 2 * given > len(values):
+            raise LangError("frame_codec", "the frame is shorter than it says")
+        taken = tuple(next(rest) for _ in range(args))
+        names = [next(rest) for _ in range(slots)]
+        bound = dict(zip(names, [next(rest) for _ in range(slots)], strict=True))
+        others = [next(rest) for _ in range(given)]
+        passed = dict(zip(others, [next(rest) for _ in range(given)], strict=True))
+        tail = list(rest)
+        outcomes: dict[int, Outcome] = {}
+        for at in range(0, len(tail) - 2, 3):
+            outcomes[tail[at]] = Ok(tail[at + 2]) if tail[at + 1] else Failed(tail[at + 2])
+        return cls(
+            code_ref=head[0],
+            entry=head[1],
+            run_id=head[2],
+            site=head[3],
+            ordinal=head[4],
+            args=taken,
+            slots=bound,
+            meter=(head[5], head[6], head[7]),
+            outcomes=outcomes,
+            given=passed,
+        )
+
+    def resume(
+        self,
+        code: Code,
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], int] | None = None,
+        projected: Mapping[str, object] | None = None,
+    ) -> Execution:
+        """The waiting run that this frame is, ready for `answer` and `advance`.
+
+        Raises:
+            LangError: `frame_code_mismatch` when `code` is another program, `frame_stale` when the frame does not fit
+                it although the hash does (it was not made by this runtime).
+        """
+        if code.code_ref != self.code_ref:
+            raise LangError(
+                "frame_code_mismatch",
+                f"the frame belongs to code {self.code_ref[:12]}…, not to {code.code_ref[:12]}…; "
+                "resume it with the program that it was made by",
+                frame=self.code_ref,
+                code_ref=code.code_ref,
+            )
+        run = Execution(
+            code,
+            self.entry,
+            values=self._arguments(code),
+            projected=projected,
+            limits=limits,
+            clock=clock,
+            run_id=self.run_id,
+        )
+        run.meter.fuel, run.meter.f, run.meter.mem = self.meter
+        try:
+            run.restore(self.site, self.ordinal, self.args, self.slots, self.given)
+        except (Fault, KeyError, IndexError, TypeError, ValueError) as error:
+            raise LangError("frame_stale", f"the frame does not fit its program: {error}") from None
+        return run
+
+    def _arguments(self, code: Code) -> dict[str, Value]:
+        if self.entry == "main":
+            return {}
+        return {name: self.slots.get(f"v:{name}") for name in code.entry(self.entry).body.params}
+
+
+def _opened(data: bytes, key: bytes | None) -> memoryview:
+    """The body of authenticated or plain bytes, after every check that needs no decoding."""
+    if data[: len(MAGIC)] != MAGIC or len(data) < _HEAD:
+        raise LangError("frame_codec", "these bytes are not a lashlang frame")
+    version, keyed = data[len(MAGIC)], data[len(MAGIC) + 1]
+    if version != VERSION:
+        raise LangError(
+            "frame_version",
+            f"the frame has format {version}, this runtime reads format {VERSION}",
+            version=version,
+            supported=VERSION,
+        )
+    if keyed != (key is not None):
+        need = "is authenticated: give its key" if keyed else "is not authenticated, but a key was given"
+        raise LangError("frame_key", f"the frame {need}")
+    if key is not None:
+        data, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, _mac(key, data)):
+            raise LangError("frame_key", "the frame was written with another key, or was changed since")
+    return memoryview(data)[_HEAD:]
+
+
+def _mac(key: bytes, data: bytes) -> bytes:
+    return blake2b(data, digest_size=_MAC_BYTES, key=key).digest()
+
+
+def pack_values(values: Mapping[str, Value], key: bytes | None = None) -> bytes:
+    """Session variables as bytes, by the same means as a frame."""
+    data = MAGIC + bytes((VERSION, key is not None)) + encode_values([len(values), *values, *values.values()])
+    return data if key is None else data + _mac(key, data)
+
+
+def unpack_values(data: bytes, key: bytes | None = None) -> dict[str, Value]:
+    """The session variables of `pack_values`.
+
+    Raises:
+        LangError: as `Frame.from_bytes`.
+    """
+    body = _opened(data, key)
+    values = decode_values(body)
+    count = values[0] if values else 0
+    if type(count) is not int or len(values) != 1 + 2 * count:
+        raise LangError("frame_codec", "the variables are shorter than they say")
+    names = values[1 : 1 + count]
+    if any(type(name) is not str for name in names):
+        raise LangError("frame_codec", "a variable's name is not text")
+    return dict(zip(names, values[1 + count :], strict=True))

@@ -1,0 +1,203 @@
+"""From a site and its evaluated arguments to an effect, and from outcomes back to a value of the program.
+
+Both directions are functions of (site, arguments, ordinal) alone, which is why a frame need not hold the effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from lashlang.machine import ir
+from lashlang.machine.access import unwrap
+from lashlang.machine.border import from_host, to_host
+from lashlang.machine.durations import deadline_ms, duration_ms
+from lashlang.machine.effects import Effect, Failed, Outcome
+from lashlang.machine.fault import Fault, type_error, value_error
+from lashlang.machine.meter import Meter
+from lashlang.machine.values import MAX_DEPTH, Resource, Value, kind
+
+_PREFIX: Final = {
+    "start": "process start failed",
+    "cancel": "cancel failed",
+    "sleep": "sleep failed",
+    "wait_signal": "wait signal failed",
+    "signal_run": "signal run failed",
+    "event": "the event was not recorded",
+}
+_NULL: Final = frozenset({"cancel", "sleep", "signal_run", "event"})
+
+
+class Requests:
+    """Makes the effects of one run and settles them."""
+
+    __slots__ = ("_meter", "_run_id")
+
+    def __init__(self, meter: Meter, run_id: str) -> None:
+        self._meter = meter
+        self._run_id = run_id
+
+    def effect(self, site: ir.Site, args: tuple[Value, ...], ordinal: int) -> Effect | None:
+        """The effect that `site` asks for; None for an `await` of something that holds no handle."""
+        h, kind_ = self._meter, site.kind
+        if kind_ == "operation":
+            return self._operation(site, site.name, args, ordinal, site.host_operation, site.resource_type)
+        if kind_ == "await" and not _waits(args[0]):
+            return self._joined(site, [args[0]], args, ordinal)
+        if kind_ == "join":
+            return self._joined(site, site.shape, args, ordinal)
+        if kind_ == "start":
+            payload = {key: to_host(h, value) for key, value in zip(site.keys, args, strict=True)}
+        elif kind_ == "sleep":
+            payload = duration_ms(args[0]) if site.name == "for" else deadline_ms(args[0])
+        elif kind_ == "signal_run":
+            payload = {"run": to_host(h, args[0]), "payload": to_host(h, args[1])}
+        else:
+            payload = to_host(h, args[0]) if args else None
+        return Effect(kind_, site.name, payload, ordinal, site.id, self._run_id)
+
+    def settle(self, site: ir.Site, args: tuple[Value, ...], effect: Effect, outcomes: tuple[Outcome, ...]) -> Value:
+        """The value of `site`, given the outcome of its effect (of each member, for a join).
+
+        Raises:
+            Fault: `value_error` when it failed and that aborts the program.
+        """
+        if effect.kind == "join":
+            shape = [args[0]] if site.kind == "await" else site.shape
+            values = self._assemble(site, shape, args, iter(zip(effect.members, outcomes, strict=True)))
+            if site.kind == "await":
+                return unwrap(self._meter, values[0]) if site.fused else values[0]
+            return values
+        outcome = outcomes[0]
+        if site.kind in ("operation", "await"):
+            what = "module operation" if site.kind == "operation" else "tool result"
+            return self._wrapped(outcome, what, fused=site.fused)
+        if type(outcome) is Failed:
+            raise value_error(f"{_PREFIX[site.kind]}: {outcome.error}")
+        return None if site.kind in _NULL else from_host(self._meter, outcome.value)  # type: ignore[union-attr]  # not Failed
+
+    def without_effect(self, site: ir.Site, args: tuple[Value, ...]) -> Value:
+        """The value of an `await` that had nothing to wait for."""
+        values = self._assemble(site, [args[0]], args, iter(()))
+        return unwrap(self._meter, values[0]) if site.fused else values[0]
+
+    def _wrapped(self, outcome: Outcome, what: str, *, fused: bool) -> Value:
+        if type(outcome) is Failed:
+            if fused:
+                raise value_error(f"`?` unwrapped failed {what}: {outcome.error}")
+            return {"ok": False, "error": outcome.error}
+        try:
+            value = from_host(self._meter, outcome.value)  # type: ignore[union-attr]  # not Failed
+        except Fault as fault:
+            if fused or fault.code != "invalid_host_value":
+                raise
+            return {"ok": False, "error": fault.message}
+        return value if fused else {"ok": True, "value": value}
+
+    def _operation(
+        self,
+        site: ir.Site,
+        name: str,
+        args: tuple[Value, ...],
+        ordinal: int,
+        host_operation: str | None,
+        resource_type: str,
+        index: int = -1,
+    ) -> Effect:
+        receiver = args[0]
+        if type(receiver) is not Resource:
+            raise type_error(f"`.{name}(…)` needs a module authority, got {kind(receiver)}")
+        h = self._meter
+        if len(args) == 2 and type(args[1]) is dict:
+            payload = to_host(h, args[1])
+        else:
+            payload = {"args": [to_host(h, arg) for arg in args[1:]]}
+        return Effect(
+            "operation", name, payload, ordinal, site.id, self._run_id,
+            host_operation, receiver.type_name or resource_type, receiver.alias, index,
+        )  # fmt: skip
+
+    # --- aggregate await ---
+
+    def _joined(self, site: ir.Site, shape: object, args: tuple[Value, ...], ordinal: int) -> Effect | None:
+        members: list[Effect] = []
+
+        def add(leaf: object) -> None:
+            index = len(members)
+            if type(leaf) is ir.Member:
+                own = (args[leaf.receiver], *(args[number] for number in leaf.args))
+                members.append(
+                    self._operation(
+                        site, leaf.operation, own, ordinal, leaf.host_operation, leaf.resource_type, index
+                    )
+                )
+            else:
+                payload = to_host(self._meter, leaf)
+                members.append(Effect("await", "", payload, ordinal, site.id, self._run_id, index=index))
+
+        for leaf in _leaves(shape, args, static=site.kind == "join"):
+            add(leaf)
+        if not members:
+            return None
+        return Effect("join", "", None, ordinal, site.id, self._run_id, members=tuple(members))
+
+    def _assemble(
+        self,
+        site: ir.Site,
+        shape: object,
+        args: tuple[Value, ...],
+        settled: Iterator[tuple[Effect, Outcome]],
+    ) -> Value:
+        """The structure that was awaited, its leaves replaced; the first failure in source order aborts."""
+        faults: list[Fault] = []
+
+        def leaf(node: object) -> Value:
+            _, outcome = next(settled)
+            fused = type(node) is ir.Member and node.fused
+            try:
+                return self._wrapped(outcome, "module operation", fused=fused)
+            except Fault as fault:
+                faults.append(fault)
+                return None
+
+        value = _rebuild(shape, args, leaf, static=site.kind == "join", depth=0)
+        if faults:
+            raise faults[0]
+        return value
+
+
+def _waits(value: Value) -> bool:
+    """Whether awaiting `value` asks the host about `value` itself: a handle, or anything but a list or record."""
+    return type(value) is not list and (type(value) is not dict or is_handle(value))
+
+
+def is_handle(value: Value) -> bool:
+    """Whether a record counts as a handle for `await` (lashlang.md 2.1)."""
+    return type(value) is dict and ("__handle__" in value or "handle" in value)
+
+
+def _leaves(node: object, args: tuple[Value, ...], *, static: bool, depth: int = 0) -> Iterator[object]:
+    """What has to be waited for inside a shape (`static`) or a value, in order."""
+    if static and type(node) is int:
+        yield from _leaves(args[node], args, static=False, depth=depth)
+    elif type(node) is ir.Member or is_handle(node):
+        yield node
+    elif type(node) is list or type(node) is dict:
+        if depth >= MAX_DEPTH:
+            raise value_error(f"`await`: the value is nested deeper than {MAX_DEPTH} levels")
+        for item in node.values() if type(node) is dict else node:  # type: ignore[attr-defined]  # a list or dict
+            yield from _leaves(item, args, static=static, depth=depth + 1)
+
+
+def _rebuild(
+    node: object, args: tuple[Value, ...], leaf: Callable[[object], Value], *, static: bool, depth: int
+) -> Value:
+    if static and type(node) is int:
+        return _rebuild(args[node], args, leaf, static=False, depth=depth)
+    if type(node) is ir.Member or is_handle(node):
+        return leaf(node)
+    if type(node) is list:
+        return [_rebuild(item, args, leaf, static=static, depth=depth + 1) for item in node]
+    if type(node) is dict:
+        return {key: _rebuild(item, args, leaf, static=static, depth=depth + 1) for key, item in node.items()}
+    return node

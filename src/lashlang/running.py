@@ -1,0 +1,156 @@
+"""From a text to a result: parse, link, compile (remembered), run.
+
+`compile_program` is the only place that decides when compiled code may be reused: for the same text on an equal
+surface with the same projected names. Everything below it is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from lashlang.check import HostSurface, LinkedProgram, SurfaceBuilder, check
+from lashlang.machine.code import Code
+from lashlang.machine.drivers import AsyncHost, RunResult, drive, each, refuse_effects, run_code
+from lashlang.machine.effects import Effect, HostError, Ok, Outcome
+from lashlang.machine.execution import Execution, Perform
+from lashlang.machine.meter import Limits
+from lashlang.syntax import ProcessValue, Program, parse
+from lashlang.syntax.traversal import walk
+
+Tool = Callable[[object], object]
+"""A host operation as a plain function of its payload; `HostError` fails it with a text of its choice."""
+
+_CACHE_ENTRIES: Final = 64
+_cache: OrderedDict[tuple[str, frozenset[str]], tuple[HostSurface, Code]] = OrderedDict()
+
+
+def compile_program(
+    program: str | Program | LinkedProgram | Code,
+    surface: HostSurface | None = None,
+    *,
+    projected: Iterable[str] = (),
+) -> Code:
+    """A program that can run.
+
+    Args:
+        program: text, a parsed or a linked program; compiled code comes back as it is.
+        surface: what names resolve to; without one every ability is on and there are no modules.
+        projected: names of the host's read-only bindings.
+
+    Raises:
+        ParseError, LinkError: with every finding.
+    """
+    if isinstance(program, Code):
+        return program
+    names = frozenset(projected)
+    if isinstance(program, LinkedProgram):
+        return _code(program, names)
+    surface = surface if surface is not None else HostSurface.with_everything_on()
+    if not isinstance(program, str):
+        return _code(check(program, surface), names)
+    known = _cache.get((program, names))
+    if known is not None and (known[0] is surface or known[0] == surface):
+        _cache.move_to_end((program, names))
+        return known[1]
+    code = _code(check(parse(program), surface), names)
+    _cache[program, names] = (surface, code)
+    while len(_cache) > _CACHE_ENTRIES:
+        _cache.popitem(last=False)
+    return code
+
+
+def _code(linked: LinkedProgram, projected: frozenset[str]) -> Code:
+    values = {}
+    if any(isinstance(node, ProcessValue) for node in walk(linked.program)):
+        from lashlang.artifact import ModuleArtifact  # noqa: PLC0415 - hashing is for the few programs that need it
+
+        values = ModuleArtifact.from_program(linked).process_values()
+    return Code(linked.program, projected, values)
+
+
+def run(
+    program: str | Program | LinkedProgram | Code,
+    host: Perform | Mapping[str, Tool] | None = None,
+    *,
+    surface: HostSurface | None = None,
+    globals: Mapping[str, object] | None = None,  # noqa: A002 - the language's own word
+    projected: Mapping[str, object] | None = None,
+    limits: Limits | None = None,
+    clock: Callable[[], int] | None = None,
+    run_id: str = "run",
+) -> RunResult:
+    """Run a program's foreground on this thread.
+
+    Args:
+        program: text, or a program in any later form.
+        host: answers effects: a function of an `Effect` that returns `Ok`, `Failed` or `LATER`, or a mapping of tool
+            names to functions of the payload. Without one every effect fails.
+        surface: what the program may name; a mapping of tools makes its own.
+        globals: variables of the session; the result holds them afterwards, also after an error.
+        projected: read-only bindings.
+        limits: fuel, memory, time; `clock` (milliseconds) is needed for the last.
+        run_id: makes the effects' idempotency keys.
+
+    Returns:
+        How it ended. Errors of the running program are in the result, not raised.
+
+    Raises:
+        ParseError, LinkError: when the program cannot run at all.
+    """
+    if isinstance(host, Mapping):
+        surface = surface if surface is not None else surface_of_tools(host)
+        host = host_of_tools(host)
+    code = compile_program(program, surface, projected=projected or ())
+    return run_code(
+        code,
+        host or refuse_effects,
+        values=globals,
+        projected=projected,
+        limits=limits,
+        clock=clock,
+        run_id=run_id,
+    )
+
+
+async def run_async(
+    program: str | Program | LinkedProgram | Code,
+    host: AsyncHost,
+    *,
+    surface: HostSurface | None = None,
+    globals: Mapping[str, object] | None = None,  # noqa: A002 - the language's own word
+    projected: Mapping[str, object] | None = None,
+    limits: Limits | None = None,
+    clock: Callable[[], int] | None = None,
+    run_id: str = "run",
+) -> RunResult:
+    """`run` on an event loop: `host` is a coroutine function, the members of a join are awaited together."""
+    code = compile_program(program, surface, projected=projected or ())
+    execution = Execution(
+        code, values=globals, projected=projected, limits=limits, clock=clock, run_id=run_id
+    )
+    return await drive(execution, host)
+
+
+def surface_of_tools(tools: Iterable[str], *abilities: str) -> HostSurface:
+    """A surface of untyped tools: `a.b.op` is `op` of module `a.b`, a plain name is one of `tools`."""
+    builder = SurfaceBuilder().ability(*(abilities or ("sleep",)))
+    for name in tools:
+        builder.tool(name)
+    return builder.build()
+
+
+def host_of_tools(tools: Mapping[str, Tool]) -> Perform:
+    """A host that calls plain functions; sleeps return at once, everything else fails."""
+
+    def one(effect: Effect) -> Outcome:
+        if effect.kind == "sleep":
+            return Ok()
+        path = f"{effect.alias}.{effect.name}"
+        tool = tools.get(effect.host_operation or path) or tools.get(path.removeprefix("tools."))
+        if effect.kind != "operation" or tool is None:
+            raise HostError(f"there is no host for {effect.kind} `{effect.name}`")
+        return Ok(tool(effect.payload))
+
+    return each(one)
