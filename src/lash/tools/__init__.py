@@ -14,6 +14,7 @@ from lash.tools.context import ToolContext, ToolInvocation, tool_idempotency_key
 from lash.tools.crash import ToolCrash, log_crash
 from lash.tools.definition import Tool, tool
 from lash.tools.failures import failed_call
+from lash.tools.files import file_tools
 from lash.tools.lanes import SerialLanes
 from lash.tools.resources import Resource, Resources
 from lash.tools.retry import Effect, Retry
@@ -38,6 +39,7 @@ __all__ = [
     "ToolSet",
     "ToolThreads",
     "failed_call",
+    "file_tools",
     "log_crash",
     "tool",
     "tool_idempotency_key",

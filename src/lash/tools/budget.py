@@ -76,7 +76,7 @@ class OutputBudget:
         lines = f"{missing.count(10):,} of {data.count(10) + 1:,} lines"
         where = f"; the whole result is attachment {kept_as}" if kept_as else ""
         marker = f"[… {len(missing):,} of {len(data):,} bytes ({lines}) are left out here{where} …]"
-        first, last = head.decode("utf-8").rstrip("\n"), tail.decode("utf-8").lstrip("\n")
+        first, last = head.decode("utf-8").removesuffix("\n"), tail.decode("utf-8").removeprefix("\n")
         return f"{first}\n{marker}\n{last}"
 
 
