@@ -55,7 +55,7 @@ class Arguments:
             forbid_unknown_fields=True,
         )
         self.schema = self._build_schema(descriptions)
-        if b'"pattern"' in canonical_json(self.schema):
+        if _has_pattern(self.schema):  # only then, for it costs the import of the schema library
             self._check_patterns()
 
     def check(self, args: dict[str, Json]) -> list[str]:
@@ -110,6 +110,17 @@ class Arguments:
             raise invalid(
                 self._label, f"the schema of its arguments is not valid: {problem.message}"
             ) from problem
+
+
+def _has_pattern(schema: Json) -> bool:
+    """Whether a schema uses the keyword `pattern`; a property of that name holds a schema, not a string."""
+    match schema:
+        case dict():
+            return isinstance(schema.get("pattern"), str) or any(map(_has_pattern, schema.values()))
+        case list():
+            return any(map(_has_pattern, schema))
+        case _:
+            return False
 
 
 def _show_default(shown: dict[str, Any], one: Argument) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat as modes
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -135,23 +134,3 @@ def _type(mode: int) -> str:
     if modes.S_ISDIR(mode):
         return "directory"
     return "file" if modes.S_ISREG(mode) else "special"
-
-
-def file_tools(
-    root: str | os.PathLike[str], *, page_lines: int = 380, page_bytes: int = 15 * 1024
-) -> tuple[Tool[..., Any], ...]:  # of every signature
-    """Return `read_file`, `list_files`, `glob`, `grep` and `stat` for the files below a directory.
-
-    All of them only read, and nothing outside `root` can be reached: not by `..`, not by an absolute path,
-    not by a symbolic link, not by exchanging a name while it is looked at. Links that stay inside work.
-    What a hard link or a mount puts inside counts as inside.
-
-    Args:
-        root: The directory.
-        page_lines: Lines of one answer; keep it below the budget of the tool set.
-        page_bytes: Bytes of one answer; keep it below the budget of the tool set.
-
-    Raises:
-        LashError: `root_invalid`.
-    """
-    return FileTools(Root(root), PageSize(lines=page_lines, bytes=page_bytes)).tools()
