@@ -6,6 +6,7 @@ Invariant: nothing here runs a program or knows a value; a linked program is dat
 from lashlang.check.builtin_types import BUILTINS, BuiltinType
 from lashlang.check.linked import FunctionSignature, LinkedProgram, ProcessSignature
 from lashlang.check.linker import Resolver, called_paths, check
+from lashlang.check.lints import lint
 from lashlang.check.relations import Relations
 from lashlang.check.requirements import Requirements
 from lashlang.check.surface import (
@@ -41,4 +42,5 @@ __all__ = [
     "authority_type",
     "called_paths",
     "check",
+    "lint",
 ]

@@ -151,7 +151,7 @@ class Cursor:
 
     def unexpected(self, what: str = "", *, hint: str = "") -> NoReturn:
         """Stops: the current token cannot stand here."""
-        message = what or f"unexpected {self.describe(self.pos)}"
+        message = what or f"unexpected {self.describe(self.pos).removeprefix("the ")}"
         self.fail("unexpected", message, hint=hint)
 
     def fail(

@@ -73,7 +73,8 @@ class ExpressionParser(TypeParser):
         height = max(height, self.height)
         if self.kind != ":":
             place = (self.tokens.starts[question], self.tokens.ends[question])
-            self.expected("`:` of the ternary", related=(("the ternary's `?` is here", *place),))
+            hint = "to unwrap, write `?` directly behind its operand: value?"
+            self.expected("`:` of the ternary", hint=hint, related=(("the ternary's `?` is here", *place),))
         self.advance()
         otherwise = self.expr()
         self.rise(max(height, self.height))

@@ -51,6 +51,27 @@ STATEMENT_WORDS: Final = {
 """Words that start a statement elsewhere. A bare one followed by an expression on its line is an error
 here."""
 
+CALLED_WORDS: Final = frozenset(
+    [
+        "len",
+        "push",
+        "keys",
+        "values",
+        "range",
+        "format",
+        "join",
+        "split",
+        "trim",
+        "find",
+        "contains",
+        "to_string",
+        "to_int",
+        "json_parse",
+        "validate",
+    ]
+)
+"""Builtins that a bare word in front of an operand probably means to call."""
+
 _AFTER_FOR: Final = "loop over one name: for row in rows { … }; the keys of a record are keys(record)"
 
 
@@ -59,10 +80,10 @@ def hint_at(tokens: Tokens, at: int) -> str:
     kinds = tokens.kinds
     here = kinds[at]
     before = kinds[at - 1] if at else "eof"
-    touching = at > 0 and tokens.starts[at] == tokens.ends[at - 1]
     after = kinds[min(at + 1, len(kinds) - 1)]
     for hint in (
-        _operator(before, here, after, touching=touching),
+        _operator(before, here) if _touch(tokens, at) else "",
+        _operator(here, after) if _touch(tokens, at + 1) else "",
         _ternary(tokens, at),
         _structure(tokens, at, before, here, after),
     ):
@@ -71,13 +92,16 @@ def hint_at(tokens: Tokens, at: int) -> str:
     return ""
 
 
-def _operator(before: str, here: str, after: str, *, touching: bool) -> str:
+def _touch(tokens: Tokens, at: int) -> bool:
+    """Whether the token at index `at` touches the one before it."""
+    return 0 < at < len(tokens.starts) and tokens.starts[at] == tokens.ends[at - 1]
+
+
+def _operator(first: str, second: str) -> str:
     """Operators of other languages, which arrive as two or three tokens."""
-    if not touching:
-        return ""
-    match before, here:
+    match first, second:
         case (("+" | "-" | "*" | "/" | "%"), "="):
-            return f"there is no `{before}=`: write x = x {before} y"
+            return f"there is no `{first}=`: write x = x {first} y"
         case "+", "+":
             return "there is no `++`: write x = x + 1"
         case "==", "=":
@@ -86,7 +110,7 @@ def _operator(before: str, here: str, after: str, *, touching: bool) -> str:
             return "write != for inequality"
         case "*", "*":
             return "there is no `**`: multiply, x * x"
-        case (("=" | ">"), (">" | "=")):
+        case "=", ">":
             return "there are no function values; declare a pure function with: fn name(x) { x + 1 }"
         case "<", ">":
             return "write != for inequality"
@@ -94,8 +118,10 @@ def _operator(before: str, here: str, after: str, *, touching: bool) -> str:
             return "write = for assignment"
         case ".", ".":
             return "there is no spread or range operator: use merge(a, b), a + b, or range(start, end)"
-        case "<", "<":
+        case ("<", "<") | (">", ">"):
             return "there are no bitwise operators"
+        case ".", "[":
+            return "write value[index]"
         case "??", "=":
             return "write: x = x ?? value"
         case _:
@@ -117,7 +143,24 @@ def _ternary(tokens: Tokens, at: int) -> str:
 
 def _structure(tokens: Tokens, at: int, before: str, here: str, after: str) -> str:
     """Statements and literals of other languages."""
+    opener = _statement_word(tokens, at)
     match before, here:
+        case "name", "," if _after_for(tokens, at):
+            return _AFTER_FOR
+        case _, "else" if opener == "if" and before != "}":
+            return "`if` is a statement; write a value as: condition ? a : b"
+        case _, ":" if opener in ("if", "for", "else", "while"):
+            return "blocks need braces: if condition { … }"
+        case _, "=" if opener in ("if", "while"):
+            return "write == to compare"
+        case _, "eof" if opener == "if" and _follows_value(tokens, at):
+            return "there is no `x if condition`; write: if condition { x }"
+        case _, "eof" if before in ("=", "(", "[", ",", "+", "-", "*", "/", "and", "or", "not", "await"):
+            return f"something must follow `{before}`"
+        case "name", "<" if tokens.values[at - 1] in ("list", "dict", "enum"):
+            return 'types take square brackets: list[str], enum["a", "b"]'
+        case "name", "?" if opener in ("type", "process", "fn"):
+            return "`?` stands only behind the type of a field; a value that may be null is: str | null"
         case _, "if" if before not in ("else", "eof"):
             return "`if` is a statement; write a value as: condition ? a : b"
         case _, "for" if before in ("=", "(", ",", "submit", "print"):
@@ -134,17 +177,15 @@ def _structure(tokens: Tokens, at: int, before: str, here: str, after: str) -> s
             return "a record key is a word or a string; set a computed key with: r[key] = value"
         case _, ("," | "}") if before == "name" and _in_record(tokens, at):
             return "there is no shorthand: write { name: name }"
-        case _, ":" if before == ")" or before == "name":
-            return "blocks need braces: if condition { … }"
-        case "eof", "}":
-            return "remove it, or look for the missing `{` above"
-        case "name", ",":
-            return _AFTER_FOR if _after_for(tokens, at) else ""
+        case _, "}" if opener != "if" or before == "}":
+            return "no block is open here; remove it, or look for the missing `{` above"
+        case _, "," if not _in_brackets(tokens, at):
+            return "statements are not separated by commas; start a new line"
         case "name", "string" if tokens.values[at - 1] in ("f", "F", "b", "u"):
             return 'there are no string prefixes but r; write format("… {}", value)'
         case "(", ")":
             return "there are no tuples; an empty list is []"
-        case "(", ",":
+        case _, "," if _innermost(tokens, at) == "(":
             return "there are no tuples; write a list: [a, b]"
         case _, "->":
             return "a result type stands behind `)`: process p() -> int { … }"
@@ -154,6 +195,45 @@ def _structure(tokens: Tokens, at: int, before: str, here: str, after: str) -> s
             return STATEMENT_WORDS.get(str(tokens.values[at]), "")
         case _:
             return ""
+
+
+def _statement_word(tokens: Tokens, at: int) -> str:
+    """The nearest word before `at` on its line that shapes a statement."""
+    for back in range(at - 1, max(-1, at - 60), -1):
+        kind = tokens.kinds[back]
+        if kind in ("if", "for", "else"):
+            return kind
+        if kind == "name" and tokens.values[back] in ("while", "type", "process", "fn"):
+            return str(tokens.values[back])
+        if tokens.breaks[back]:
+            break
+    return ""
+
+
+def _follows_value(tokens: Tokens, at: int) -> bool:
+    """Whether the nearest `if` before `at` stands behind a value on its line, as in `x = 1 if y`."""
+    for back in range(at - 1, max(0, at - 60), -1):
+        if tokens.kinds[back] == "if":
+            return not tokens.breaks[back] and tokens.kinds[back - 1] not in ("else", "{", "}")
+    return False
+
+
+def _in_brackets(tokens: Tokens, at: int) -> bool:
+    return _innermost(tokens, at) in ("(", "[") or _in_record(tokens, at)
+
+
+def _innermost(tokens: Tokens, at: int) -> str:
+    """The nearest bracket that is open before `at`, looking back a little, or ""."""
+    depth = 0
+    for back in range(at - 1, max(-1, at - 200), -1):
+        kind = tokens.kinds[back]
+        if kind in (")", "]", "}"):
+            depth += 1
+        elif kind in ("(", "[", "{"):
+            if depth == 0:
+                return kind
+            depth -= 1
+    return ""
 
 
 def _after_for(tokens: Tokens, at: int) -> bool:

@@ -13,7 +13,7 @@ from lashlang.syntax import ast
 from lashlang.syntax.ast import Block, Expr, Statement
 from lashlang.syntax.cursor import CLOSERS, OPENERS, ParseStop
 from lashlang.syntax.expression_parser import ExpressionParser
-from lashlang.syntax.lookalikes import STATEMENT_WORDS
+from lashlang.syntax.lookalikes import CALLED_WORDS, STATEMENT_WORDS
 
 _STATEMENT_KINDS: Final = frozenset(("if", "for", "submit", "print", "cancel"))
 
@@ -82,7 +82,8 @@ class StatementParser(ExpressionParser):
                 depth += 1
             elif kind in CLOSERS and depth:
                 depth -= 1
-        if depth and self.unbalanced:
+        unclosed = depth and breaks[stop] and self._looks_like_statement(stop)
+        if unclosed or (depth and self.unbalanced):
             self._resume_at_statement(stop)
             return
         at = stop
@@ -105,11 +106,14 @@ class StatementParser(ExpressionParser):
         """Goes to the next line that looks like a statement: a bracket before it was never closed."""
         kinds, breaks = self.tokens.kinds, self.tokens.breaks
         while kinds[at] != "eof":
-            starts = kinds[at] in _STATEMENT_KINDS or (kinds[at] == "name" and kinds[at + 1] == "=")
-            if breaks[at] and starts:
+            if breaks[at] and self._looks_like_statement(at):
                 break
             at += 1
         self.jump(at)
+
+    def _looks_like_statement(self, at: int) -> bool:
+        kinds = self.tokens.kinds
+        return kinds[at] in _STATEMENT_KINDS or (kinds[at] == "name" and kinds[at + 1] == "=")
 
     # --- Assignments ---
 
@@ -161,6 +165,8 @@ class StatementParser(ExpressionParser):
     def _not_a_foreign_word(self, name: ast.Name, at: int) -> None:
         """Stops at `return x` and its like: a bare word and, on its line, an expression."""
         foreign = STATEMENT_WORDS.get(name.name)
+        if name.name in CALLED_WORDS and self.kind in ("name", "string", "number", "[") and not self.breaks():
+            self.expected(f"`(` behind `{name.name}`", hint=f"write: {name.name}(…)")
         lonely = self.breaks() or self.kind in ("eof", "}")
         if foreign is None or (lonely and name.name not in ("pass", "return")):
             return
