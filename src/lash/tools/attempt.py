@@ -21,6 +21,7 @@ from lash.tools.definition import Tool
 from lash.tools.lanes import SerialHold, SerialLanes
 from lash.tools.resources import Resources
 from lash.tools.threads import ToolThreads
+from lash.values import AttachmentRef
 
 # What a cancelled turn waits for a tool that looks at `ctx.cancelled` (runtime 1.12), and how long a
 # cancelled coroutine may clean up before it is left to itself.
@@ -83,6 +84,11 @@ class Attempt:
         self._timer: asyncio.TimerHandle | None = None
         self._started = False
         self._hold: SerialHold | None = None
+
+    @property
+    def stored(self) -> list[AttachmentRef]:
+        """What the tool has stored itself."""
+        return self._context.stored
 
     async def run(self, arguments: dict[str, Any]) -> AttemptEnd:  # Python values of any type
         """Run the function with these arguments.

@@ -46,6 +46,7 @@ class Call:
         self._lanes = lanes
         self._started_at_ms = self._now_ms()
         self._attempts = 0
+        self._refs: dict[str, AttachmentRef] = {}  # everything stored on behalf of this call, by id
 
     def refused(self) -> CompletedToolCall | None:
         """Return the failure of a call that a person must approve and has not; None when it may run."""
@@ -61,10 +62,13 @@ class Call:
         """Return the result of the call, after as many attempts as it takes and may have."""
         while True:
             self._attempts += 1
-            match await self._attempt().run(arguments):
+            attempt = self._attempt()
+            end = await attempt.run(arguments)
+            self._refs.update((ref.id, ref) for ref in attempt.stored)
+            match end:
                 case Returned(value=value):
                     return await self._completed(value)
-                case Raised() as end:
+                case Raised():
                     delay_ms = self._retry_delay_ms(end)
                     if delay_ms is None or not await self._pause(delay_ms):
                         return self._failed(self._told(end))
@@ -131,6 +135,7 @@ class Call:
             error,
             attempts=self._attempts,
             duration_ms=self._now_ms() - self._started_at_ms,
+            attachments=tuple(self._refs.values()),
         )
 
     async def _completed(self, returned: object) -> CompletedToolCall:
@@ -149,29 +154,30 @@ class Call:
         if refs:  # the references take more room than the marks that stood for them
             whole = self._budget.rendered(content)
         if whole is not None:
-            content = await self._cut(whole, content, refs)
+            content = await self._cut(whole, content)
         return CompletedToolCall(
             call_id=self._prepared.call_id,
             tool_name=self._tool.name,
             content=content,
-            attachments=tuple(refs),
+            attachments=tuple(self._refs.values()),
             attempts=self._attempts,
             duration_ms=self._now_ms() - self._started_at_ms,
         )
 
-    async def _cut(self, whole: bytes, content: Json, refs: list[AttachmentRef]) -> str:
+    async def _cut(self, whole: bytes, content: Json) -> str:
         """Return head and tail of a result that is too long, and keep the whole of it if there is a store."""
         if self._invocation.attachments is None:
             return self._budget.cut(whole, kept_as=None)
         media_type = "text/plain; charset=utf-8" if isinstance(content, str) else "application/json"
         ref = await self._stored(whole, media_type, WHOLE_RESULT_LABEL)
-        refs.append(ref)
         return self._budget.cut(whole, kept_as=ref.id)
 
     async def _stored(self, data: bytes, media_type: str, label: str | None) -> AttachmentRef:
         store = self._invocation.attachments
         assert store is not None, "checked before anything is stored"
-        return await store.put(data, AttachmentCreateMeta(media_type=media_type, label=label))
+        ref = await store.put(data, AttachmentCreateMeta(media_type=media_type, label=label))
+        self._refs[ref.id] = ref
+        return ref
 
     def _now_ms(self) -> int:
         return self._invocation.clock.now_ms() if self._invocation.clock is not None else 0

@@ -100,6 +100,7 @@ class ToolContext:
         "attempt",
         "call_id",
         "idempotency_key",
+        "stored",
         "tool_name",
     )
 
@@ -124,6 +125,7 @@ class ToolContext:
         self._cancellation = cancellation or invocation.cancellation
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self.stored: list[AttachmentRef] = []  # by put_attachment; the call's result owns them
 
     @property
     def session_id(self) -> str:
@@ -185,12 +187,14 @@ class ToolContext:
     async def put_attachment(
         self, data: bytes, media_type: str = "application/octet-stream", label: str | None = None
     ) -> AttachmentRef:
-        """Store bytes and return their reference.
+        """Store bytes and return their reference. The result of the call carries it, so that it is kept.
 
         Raises:
             LashError: `attachments_unavailable` without a store, and what the store raises.
         """
-        return await self._store().put(data, AttachmentCreateMeta(media_type=media_type, label=label))
+        ref = await self._store().put(data, AttachmentCreateMeta(media_type=media_type, label=label))
+        self.stored.append(ref)
+        return ref
 
     async def get_attachment(self, attachment_id: str) -> StoredAttachment:
         """Return a stored attachment.

@@ -6,13 +6,19 @@ from typing import Any
 
 from lash.errors import ErrorRecord, LashError
 from lash.tools.encoding import EncodedResult, clean_text
-from lash.values import CompletedToolCall, Json
+from lash.values import AttachmentRef, CompletedToolCall, Json
 
 _TEXT_CHARS_MAX = 4000
 
 
 def failed_call(
-    call_id: str, tool_name: str, error: LashError, *, attempts: int = 1, duration_ms: int = 0
+    call_id: str,
+    tool_name: str,
+    error: LashError,
+    *,
+    attempts: int = 1,
+    duration_ms: int = 0,
+    attachments: tuple[AttachmentRef, ...] = (),
 ) -> CompletedToolCall:
     """Return a call that failed; its content tells the model code and message.
 
@@ -22,6 +28,7 @@ def failed_call(
         error: What went wrong.
         attempts: How often the tool was started; 0 when it never was.
         duration_ms: How long that took.
+        attachments: What the tool has stored before it failed.
     """
     code, message = short_text(error.code), short_text(error.message)
     return CompletedToolCall(
@@ -31,6 +38,7 @@ def failed_call(
         error=ErrorRecord(
             code=code, message=message, retryable=error.retryable, facts=_json_facts(error.facts)
         ),
+        attachments=attachments,
         attempts=attempts,
         duration_ms=duration_ms,
     )
