@@ -151,7 +151,8 @@ class Cursor:
 
     def unexpected(self, what: str = "", *, hint: str = "") -> NoReturn:
         """Stops: the current token cannot stand here."""
-        message = what or f"unexpected {self.describe(self.pos).removeprefix("the ")}"
+        found = self.describe(self.pos).removeprefix("the ")
+        message = what or f"unexpected {found}"
         self.fail("unexpected", message, hint=hint)
 
     def fail(
