@@ -66,7 +66,8 @@ class EffectScope(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The whole scope as one unambiguous string: what storage is keyed by (rules R-2 and R-8)."""
-        return "\x1f".join((self.type, *(part.replace("\x1f", "\x1f\x1f") for part in self._ids())))
+        escaped = (part.replace("\x1e", "\x1e\x1e").replace("\x1f", "\x1e\x1f") for part in self._ids())
+        return "\x1f".join((self.type, *escaped))
 
     def check(self) -> None:
         """Raise `missing_effect_scope_id` when an id that the scope needs is blank."""
