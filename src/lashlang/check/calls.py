@@ -215,6 +215,8 @@ def _check_input(
         return
     arg = node.args[0] if len(node.args) == 1 else None
     span, reason = _mismatch(checker, node if arg is None else arg, given, wanted)
+    if not types:
+        reason = "there is none"
     hint = f"it takes {format_type(wanted)}"
     message = f"`{name}` cannot take this argument: {reason}"
     checker.error("incompatible_operation_input", span, message, hint=hint)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _MAX_LENGTH: Final = 40
+_SHORT: Final = 3
 
 _FUNCTIONS: Final = {
     "str": "to_string(x)",
@@ -89,14 +90,15 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         return None
     best: str | None = None
     allowed = max(1, len(name) // 3)
+    if len(name) == _SHORT:
+        allowed = 2
+        candidates = [candidate for candidate in candidates if candidate[:1] == name[:1]]
     for candidate in candidates:
         if abs(len(candidate) - len(name)) > allowed:
             continue
         distance = _distance(name.lower(), candidate.lower(), allowed)
-        if distance <= allowed and candidate != name:
+        if candidate != name and (distance < allowed or (best is None and distance == allowed)):
             best, allowed = candidate, distance
-            if distance == 0:
-                break
     return best
 
 
