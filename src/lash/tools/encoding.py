@@ -104,7 +104,7 @@ class EncodedResult:
             case _ if hasattr(value, "model_dump"):  # a pydantic model, without importing pydantic
                 return value.model_dump(mode="json")
             case _:
-                raise NotImplementedError  # the answer that msgspec turns into its TypeError
+                raise TypeError(f"{type(value).__name__} is not supported")
 
 
 def clean_text(text: str) -> str:

@@ -64,7 +64,7 @@ def _to_path(kind: type, value: Any) -> Any:
 def _from_path(value: Any) -> str:
     if isinstance(value, PurePath):
         return str(value)
-    raise NotImplementedError  # the answer that msgspec turns into its TypeError
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
 def _whole_floats_as_ints(value: Any) -> Any:

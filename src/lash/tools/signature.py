@@ -9,6 +9,7 @@ import dataclasses
 import enum
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -117,7 +118,7 @@ def _annotations(
             f"an annotation names {problem.name!r}, which is not known where the tool is defined: "
             "import it outside `if TYPE_CHECKING`, or define it at module level",
         ) from problem
-    except (TypeError, SyntaxError) as problem:
+    except Exception as problem:  # evaluating an annotation runs what stands in it
         raise invalid(label, f"its annotations cannot be read: {problem}") from problem
 
 
@@ -169,7 +170,7 @@ def _classify(name: str, annotation: Any, label: str) -> str | tuple[str, Any]:
         return "context"
     try:
         json_schema_of(annotation)
-    except (TypeError, ValueError, NameError, msgspec.MsgspecError) as problem:
+    except (TypeError, ValueError, NameError, re.error, msgspec.MsgspecError) as problem:
         if _is_live_class(kind):
             return ("resource", kind)
         raise invalid(

@@ -53,8 +53,8 @@ class ToolSet:
     ) -> None:
         self._tools = _by_name([one if isinstance(one, Tool) else tool(one) for one in tools])
         self._budget = budget or OutputBudget()
-        self._threads = threads or ToolThreads()
-        self._lanes = lanes or SerialLanes()
+        self._threads = ToolThreads() if threads is None else threads
+        self._lanes = SerialLanes() if lanes is None else lanes  # an empty one is false
         self._resources = Resources()
         self._specs = tuple(one.spec for one in self._tools.values())
         self._digests: dict[str, str] = {}
@@ -155,13 +155,8 @@ class ToolSet:
             arguments = one.arguments.convert(prepared.args)
         except (msgspec.ValidationError, ValueError, OverflowError) as problem:
             return failed_call(prepared.call_id, one.name, _invalid_args(one, str(problem)), attempts=0)
-        if not invocation.approved and one.needs_approval(prepared.args):
-            error = LashError(
-                "tool_approval_required", f"{one.name} was not run: nobody has approved the call"
-            )
-            return failed_call(prepared.call_id, one.name, error, attempts=0)
         call = Call(one, prepared, invocation, self._resources, self._budget, self._threads, self._lanes)
-        return await call.run(arguments)
+        return call.refused() or await call.run(arguments)
 
     def _unavailable(self, name: str) -> LashError:
         import difflib  # only for a wrong name, and not light
