@@ -68,10 +68,12 @@ def test_cancelling_abandons_the_outstanding_effect_and_then_ends(kind):
 
 
 def test_an_effect_that_was_never_handed_out_is_not_abandoned():
-    machine, checkpoint = machine_at(ReachCheckpoint, says(call("c1")))
-    machine.feed(CheckpointPassed(checkpoint.effect_id))
+    machine, question = machine_at(AskModel)
+    machine.feed(ModelAnswered(question.effect_id, says(call("c1"))))
     machine.cancel()
-    assert not any(isinstance(effect, Abandon) for effect in rest(machine))
+    effects = rest(machine)
+    assert not any(isinstance(effect, Abandon | RunTools) for effect in effects)
+    assert open_calls(effects[-1].conclusion.records) == []
 
 
 def test_calls_that_were_being_run_get_results_that_say_so():

@@ -54,6 +54,23 @@ def test_a_transient_message_is_shown_from_its_place_on_and_never_stored():
     assert all("psst" not in line for line in shape(played.conclusion.messages))
 
 
+def test_several_transient_messages_keep_their_places():
+    deliveries = [
+        CheckpointDelivery(transient_messages=(message(text, "system"),)) for text in ("one", "two")
+    ]
+    played = play(config(), says(call("c1")), says(call("c2")), says("done"), deliveries=deliveries)
+    assert shape(played.questions[2].prompt) == [
+        "user: question",
+        "assistant:  [c1]",
+        "tool c1: result of c1",
+        "system: one",
+        "assistant:  [c2]",
+        "tool c2: result of c2",
+        "system: two",
+    ]
+    assert [placed.message.id for placed in played.questions[2].transient] == ["t:t0", "t:t1"]
+
+
 def test_a_transient_message_alone_makes_the_turn_go_on():
     delivery = CheckpointDelivery(transient_messages=(message("check again", "system"),))
     played = play(config(), says("one"), says("two"), deliveries=[delivery])
