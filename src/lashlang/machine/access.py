@@ -121,9 +121,9 @@ def push(h: Meter, items: Value, item: Value, owned: bool) -> list[Value]:  # no
         raise type_error(f"`push` requires a list as the first argument, got {kind(items)}")
     if not owned:
         h.items(len(items) + 1)
-        items = items.copy()
-    items.append(item)
-    return items
+    grown: list[Value] = items if owned else items.copy()
+    grown.append(item)
+    return grown
 
 
 def extend(h: Meter, left: Value, items: list[Value], owned: bool) -> Value:  # noqa: FBT001 - called from generated code, positionally

@@ -6,9 +6,9 @@ included): a frame refers to it, because slots are named after variables and sit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from lashlang.machine.fault import Halt
 from lashlang.machine.values import Value
 from lashlang.syntax import ast
 from lashlang.syntax.traversal import without_offsets
+
+_T = TypeVar("_T")
 
 FRAME_ABI: Final = 1
 """Version of what a frame refers to: site ids, slot names, order of evaluation. Any change of these raises it."""
@@ -71,7 +73,7 @@ class Code:
     @cached_property
     def _functions(self) -> list[ir.Body]:
         declared = [d for d in self.program.declarations if isinstance(d, ast.FnDecl)]
-        return [self._lower(lambda d=d: lowering.fn_body(self._scope, d)) for d in declared]  # type: ignore[misc]  # binds the loop variable
+        return [_lowered(lowering.fn_body, self._scope, each) for each in declared]
 
     @cached_property
     def functions(self) -> dict[str, ir.Body]:
@@ -95,26 +97,27 @@ class Code:
         """
         compiled = self._compiled.get(name)
         if compiled is None:
-            body = self._lower(lambda: self._body(name))
+            body = self._body(name)
             compiled = self._compiled[name] = CompiledBody(body, codegen.generate(body, self._functions))
         return compiled
 
     def _body(self, name: str) -> ir.Body:
         if name == "main":
-            return lowering.main_body(self._scope, self.program.main)
+            return _lowered(lowering.main_body, self._scope, self.program.main)
         declaration = self._processes.get(name.removeprefix("process:"))
         if declaration is None:
             raise LangError("unknown_process", f"the program declares no process `{name}`", process=name)
-        return lowering.process_body(self._scope, declaration)
-
-    def _lower(self, lower: object) -> ir.Body:
-        try:
-            return lower()  # type: ignore[operator,no-any-return]  # a closure over a lowering function
-        except Halt as halt:
-            raise LangError(halt.code, halt.message) from None
+        return _lowered(lowering.process_body, self._scope, declaration)
 
     def error(self, code: str, message: str, place: tuple[int, int] | None) -> LangError:
         """A run-time error at a place in this program's source."""
         if place is None or place[0] < 0 or not self.program.source:
             return LangError(code, message)
         return LangError(code, message, location=locate(self.program.source, *place))
+
+
+def _lowered(lower: Callable[[lowering.Scope, _T], ir.Body], scope: lowering.Scope, syntax: _T) -> ir.Body:
+    try:
+        return lower(scope, syntax)
+    except Halt as halt:
+        raise LangError(halt.code, halt.message) from None

@@ -126,9 +126,8 @@ async def drive(run: Execution, host: AsyncHost, *, offload: bool | None = None)
             await _advance_apart(run)
         else:
             run.advance(_later)
-        if run.state == "waiting":
+        if run.effect is not None:
             await _answer(run, host)
-            await asyncio.sleep(0)
     return result_of(run)
 
 

@@ -53,4 +53,4 @@ def deadline_ms(value: Value) -> int:
         raise type_error(f"`sleep until` expects epoch milliseconds or RFC 3339 text, got {kind(value)}")
     if not math.isfinite(value) or abs(value) > _MAX_MS:
         raise value_error(f"`sleep until` needs a finite time, got {preview(value)}")
-    return math.ceil(value)
+    return math.ceil(float(value)) if type(value) is float else int(value)

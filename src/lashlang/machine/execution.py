@@ -18,9 +18,9 @@ from lashlang.machine import ir
 from lashlang.machine.border import from_host, to_host
 from lashlang.machine.code import Code
 from lashlang.machine.codegen import PARK, Failure
-from lashlang.machine.effects import LATER, Effect, Failed, HostError, Ok, Outcome
+from lashlang.machine.effects import Effect, Failed, HostError, Ok, Outcome
 from lashlang.machine.fault import Fault, Halt
-from lashlang.machine.meter import CODE_NAME, Limits, Meter
+from lashlang.machine.meter import CODE_NAME, Limits, Meter, generated_roots
 from lashlang.machine.requests import Requests
 from lashlang.machine.values import IDLE, UNSET, Unset, Value
 
@@ -67,6 +67,7 @@ class Execution:
         self.effect: Effect | None = None
         self.ordinal = 0
         self.slots = self.compiled.initial
+        self.meter.roots = self._held
         self._requests = Requests(self.meter, run_id)
         self._host: Perform | None = None
         self._site = 0
@@ -76,7 +77,7 @@ class Execution:
         self._bind(self._given)
         self._bind(projected or {})
         if entry != "main":
-            self._bind_inputs()
+            self._check_arguments()
 
     # --- variables ---
 
@@ -91,18 +92,13 @@ class Execution:
         except Fault as fault:
             raise LangError(fault.code, f"`{name}`: {fault.message}", name=name) from None
         except Halt as halt:
-            raise LangError(halt.code, f"`{name}`: {halt.message}", name=name) from None
+            self._stop(halt.code, halt.message, None)
         self.slots = tuple(slots)
 
-    def _bind_inputs(self) -> None:
-        """`input` and `inputs` of a process: its single argument (or all of them), and all of them."""
-        given = self._given
+    def _check_arguments(self) -> None:
         for name in self.compiled.body.params:
-            if name not in given:
-                raise LangError("missing_process_argument", f"process `{self.entry}` needs `{name}`", name=name)
-        extra: dict[str, object] = {"inputs": given}
-        extra["input"] = next(iter(given.values())) if len(given) == 1 else (given or None)
-        self._bind({name: value for name, value in extra.items() if name not in given})
+            if name not in self._given:
+                raise LangError("missing_process_argument", f"`{self.entry}` needs the argument `{name}`", name=name)
 
     @property
     def globals(self) -> dict[str, Value]:
@@ -145,13 +141,18 @@ class Execution:
         body = self.compiled.body
         numbers = {body.slot_names[slot]: number for number, slot in enumerate(body.slots)}
         held = list(self.slots)
-        for name, value in slots.items():
-            held[numbers[name]] = _fitting(name, value)
         places = {site.id: number for number, site in enumerate(body.sites, 1)}
         self._site = places[site_id]
         site = body.sites[self._site - 1]
+        for slot in site.slots:
+            if slot[0] == "s":
+                held[self.compiled.numbers[slot]] = UNSET
+        for name, value in slots.items():
+            held[numbers[name]] = _fitting(name, value)
         self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)
+        spent = (self.meter.fuel, self.meter.mem)
         self.effect = self._requests.effect(site, args, ordinal - 1)
+        self.meter.fuel, self.meter.mem = spent
         self.state = "waiting"
 
     # --- running ---
@@ -186,6 +187,7 @@ class Execution:
             raise LangError("not_ready", f"the run is {self.state}, it cannot advance")
         self._host = host
         self.meter.start_clock()
+        self.meter.roots = generated_roots
         step = self.compiled.generated.step
         try:
             code, value, self.slots = step(self.meter, self._site, self._answer, self.slots, self._perform)
@@ -205,6 +207,7 @@ class Execution:
                 self.value = self._outward(value)
         finally:
             self._host = None
+            self.meter.roots = self._held
         return self.state
 
     def _outward(self, value: Value) -> Value:
@@ -232,7 +235,7 @@ class Execution:
             answer = host(effect)
         except HostError as error:
             answer = Failed(str(error))
-        if answer is LATER:
+        if isinstance(answer, Unset):
             self.effect, self._args = effect, args
             return PARK
         return self._requests.settle(site, args, effect, _outcomes(effect, answer))
@@ -251,9 +254,14 @@ class Execution:
         except Fault as fault:
             self._answer = Failure(fault)
         except Halt as halt:
+            self._restore_loops()
             self._stop(halt.code, halt.message, self.compiled.body.spans[site.at])
             return
         self.effect, self._args, self.state = None, (), "ready"
+
+    def _held(self) -> list[Value]:
+        """What the parked body holds, as the meter counts it."""
+        return [v for slot, v in zip(self.compiled.body.slots, self.slots, strict=True) if slot[0] in "vtqs"]
 
     # --- endings ---
 
@@ -267,9 +275,9 @@ class Execution:
             self.slots = tuple(names[slot] for slot in self.compiled.body.slots)
             if "f" in names:
                 self.meter.f = max(0, names["f"])
-            lines = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if f in frames]
-            frame, line = lines[-1]
-            place = self.compiled.generated.place(frame.f_code.co_name, line)
+            for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+                if frame.f_code.co_filename == CODE_NAME and place is None:
+                    place = self.compiled.generated.place(frame.f_code.co_name, line)
         self.meter.f = max(0, self.meter.f)
         self._restore_loops()
         self._stop(code, message, place)

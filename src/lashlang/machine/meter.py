@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Final
 
 from lashlang.machine.fault import Halt
@@ -62,7 +63,7 @@ class Meter:
         self.cancelled = False
         self.calls = 0
         self.printed: list[Value] = []
-        self.roots: Callable[[], Iterable[Value]] = _generated_roots
+        self.roots: Callable[[], Iterable[Value]] = tuple
         self._clock = clock
         self._until_poll = POLL_WORK
         self._deadline_ms: int | None = None
@@ -195,16 +196,18 @@ def measure(roots: Iterable[Value], enough: int) -> int:
     return total
 
 
-def _generated_roots() -> list[Value]:
-    """The variables of every generated frame on this thread's stack, innermost first.
+def generated_roots() -> list[Value]:
+    """The slots of the innermost run on this thread's stack: its body's, and those of the functions it is in.
 
     Only slots count (see `ir`), never what is in the middle of being evaluated, so that the plain interpreter counts
     the same.
     """
     roots: list[Value] = []
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename == CODE_NAME:
             roots.extend(value for name, value in frame.f_locals.items() if name[0] in "vtqs")
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the walk
+            if frame.f_code.co_name == "step":
+                break
+        frame = frame.f_back
     return roots

@@ -46,6 +46,7 @@ class Requests:
             return self._joined(site, [args[0]], args, ordinal)
         if kind_ == "join":
             return self._joined(site, site.shape, args, ordinal)
+        payload: Value
         if kind_ == "start":
             payload = {key: to_host(h, value) for key, value in zip(site.keys, args, strict=True)}
         elif kind_ == "sleep":
@@ -185,7 +186,7 @@ def _leaves(node: object, args: tuple[Value, ...], *, static: bool, depth: int =
     elif type(node) is list or type(node) is dict:
         if depth >= MAX_DEPTH:
             raise value_error(f"`await`: the value is nested deeper than {MAX_DEPTH} levels")
-        for item in node.values() if type(node) is dict else node:  # type: ignore[attr-defined]  # a list or dict
+        for item in node.values() if type(node) is dict else node:
             yield from _leaves(item, args, static=static, depth=depth + 1)
 
 

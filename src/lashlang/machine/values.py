@@ -117,7 +117,7 @@ def truthy(value: Value) -> bool:
     if t is bool:
         return value  # type: ignore[no-any-return]  # the exact type was just tested
     if t is float:
-        return value == value and value != 0
+        return bool(value == value and value != 0)
     if t is list or t is dict:
         return True
     return bool(value) if t is int or t is str else value is not None

@@ -44,8 +44,8 @@ TABLE: Final[dict[str, tuple[Callable[..., Value], int, int]]] = {
     "sort": (containers.sort, 1, 1),
     "sort_by": (containers.sort_by, 2, 2),
     "sum": (numbers.total, 1, 1),
-    "min": (containers.least, 1, 1),
-    "max": (containers.most, 1, 1),
+    "min": (containers.least, 1, ANY_NUMBER),
+    "max": (containers.most, 1, ANY_NUMBER),
     "replace": (text.replace, 3, 3),
     "lower": (text.lower, 1, 1),
     "upper": (text.upper, 1, 1),
@@ -53,7 +53,7 @@ TABLE: Final[dict[str, tuple[Callable[..., Value], int, int]]] = {
     "reverse": (containers.reverse, 1, 1),
     "round": (numbers.round_number, 1, 2),
     "abs": (numbers.absolute, 1, 1),
-    "merge": (containers.merge, 2, 2),
+    "merge": (containers.merge, 2, ANY_NUMBER),
     "remove": (containers.remove, 2, 2),
     "to_json": (containers.to_json, 1, 1),
 }
@@ -75,7 +75,7 @@ def bad_arity(name: str, count: int) -> Value:
     if least == most:
         wanted = f"{least} argument{'s' if least != 1 else ''}"
     else:
-        wanted = f"{least} to {most} arguments" if most != ANY_NUMBER else f"at least {least} argument"
+        wanted = f"{least} to {most} arguments" if most != ANY_NUMBER else f"at least {least} argument{'s' if least != 1 else ''}"
     raise type_error(f"`{name}` takes {wanted}, got {count}")
 
 

@@ -189,18 +189,19 @@ def sort_by(h: Meter, items: Value, path: Value) -> list[Value]:
     return [items[at] for at in order]
 
 
-def least(h: Meter, items: Value) -> Value:
-    """`min(list)`: of numbers only or strings only."""
-    return _extreme(h, "min", items, min)
+def least(h: Meter, *args: Value) -> Value:
+    """`min(list)`, `min(a, b, …)`: of numbers only or strings only."""
+    return _extreme(h, "min", args, min)
 
 
-def most(h: Meter, items: Value) -> Value:
-    """`max(list)`: of numbers only or strings only."""
-    return _extreme(h, "max", items, max)
+def most(h: Meter, *args: Value) -> Value:
+    """`max(list)`, `max(a, b, …)`: of numbers only or strings only."""
+    return _extreme(h, "max", args, max)
 
 
-def _extreme(h: Meter, name: str, items: Value, pick: Callable[[Any], Value]) -> Value:
-    found = _same_kind(name, items, lambda at: f"item {at}")
+def _extreme(h: Meter, name: str, args: tuple[Value, ...], pick: Callable[[Any], Value]) -> Value:
+    several = len(args) > 1
+    found = _same_kind(name, list(args) if several else args[0], lambda at: f"{'argument' if several else 'item'} {at}")
     if not found:
         raise value_error(f"`{name}` of an empty list")
     h.work(len(found))
@@ -241,12 +242,16 @@ def reverse(h: Meter, value: Value) -> Value:
     return value[::-1]
 
 
-def merge(h: Meter, first: Value, second: Value) -> dict[str, Value]:
-    """`merge(a, b)`: the entries of both records; `b` wins."""
-    if type(first) is not dict or type(second) is not dict:
-        raise type_error(f"`merge` requires two records, got {kind(first)} and {kind(second)}")
-    h.entries(len(first) + len(second))
-    return {**first, **second}
+def merge(h: Meter, *records: Value) -> dict[str, Value]:
+    """`merge(a, b, …)`: the entries of all records; a later one wins, a key keeps its first position."""
+    for at, record in enumerate(records, 1):
+        if type(record) is not dict:
+            raise type_error(f"`merge` requires records, but argument {at} is {kind(record)}")
+    h.entries(sum(map(len, records)))
+    made: dict[str, Value] = {}
+    for record in records:
+        made.update(record)
+    return made
 
 
 def remove(h: Meter, value: Value, place: Value) -> Value:

@@ -134,14 +134,14 @@ class Generated:
         self.step: Step = namespace["step"]
 
     def place(self, function: str, line: int) -> tuple[int, int] | None:
-        """The place in the program that line `line` of generated function `function` stands for."""
+        """The place in the program that line `line` of generated function `function` stands for, if any."""
         lines = self.source.split("\n")
         name = function.removeprefix("fn_") if function != "step" else None
         body = next(b for b in self.bodies if (b.name == name if name else b.kind != "fn"))
         for text in reversed(lines[:line]):
             match = _COMMENT.match(text)
             if match:
-                return body.spans[int(match[1])]
+                return body.spans[int(match[1])] if match[1] != "0" else None
         return None
 
 

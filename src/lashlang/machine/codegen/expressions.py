@@ -13,7 +13,7 @@ from typing import Final
 
 from lashlang.machine import ir
 from lashlang.machine.inference import BOOL, LIST, NULL, NUM, REC, STR, Inference, Kinds
-from lashlang.machine.values import I64_MAX, I64_MIN, Value
+from lashlang.machine.values import I64_MAX, I64_MIN, Value, to_text
 
 _HELPERS: Final = {
     "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "remainder",
@@ -208,14 +208,28 @@ class Expressions:
         dynamic = [part for part in parts if not isinstance(part, ir.Const)]
         if len(dynamic) > _MAX_INLINE_PARTS or len(parts) < 2:
             return self._helper(at, f"concat(h, {', '.join(map(self.value, parts))})")
-        return self._helper(at, f"made(h, {' + '.join(self._as_text(part, at) for part in parts)})")
+        before: list[str] = []
+        texts: list[str] = []
+        moved = not all(map(_still, dynamic[1:]))
+        for part in parts:
+            if moved and not _still(part):
+                once, name = self._atom(part)
+                before.append(once)
+                texts.append(self._as_text(part, at, name))
+            else:
+                texts.append(self._as_text(part, at))
+        joined = " + ".join(texts)
+        if before:
+            joined = f"({', '.join(before)}, {joined})[-1]"
+        return self._helper(at, f"made(h, {joined})")
 
-    def _as_text(self, node: ir.Expr, at: int) -> str:
-        if isinstance(node, ir.Const) and type(node.value) is str:
-            return repr(node.value)
+    def _as_text(self, node: ir.Expr, at: int, evaluated: str | None = None) -> str:
+        """Text for the text of `node`, which the local `evaluated` may hold already."""
+        if isinstance(node, ir.Const) and type(node.value) in (str, int, bool, type(None)):
+            return repr(to_text(node.value))
         if self._kinds.of(node).only(STR):
-            return self.value(node)
-        once, name = self._atom(node)
+            return evaluated or self.value(node)
+        once, name = (evaluated, evaluated) if evaluated else self._atom(node)
         other = self._helper(at, f"stringify(h, {name})")
         return f"({name} if type_({once}) is str_ else str_({name}) if type_({name}) is int_ else {other})"
 
@@ -281,6 +295,8 @@ class Expressions:
         return "(" + (" and " if node.every else " or ").join(map(self.truth, node.operands)) + ")"
 
     def _default(self, node: ir.Default) -> str:
+        if isinstance(node.left, ir.Const):
+            return self.value(node.right if node.left.value is None else node.left)
         once, name = self._atom(node.left)
         return f"({name} if {once} is not None else {self.value(node.right)})"
 
@@ -306,6 +322,11 @@ class Expressions:
         ir.Wrapped: lambda self, node: f'{{"ok": True, "value": {self.value(node.operand)}}}',
         ir.Truth: lambda self, node: self.truth(node.operand),
     }
+
+
+def _still(node: ir.Expr) -> bool:
+    """Whether evaluating `node` later changes nothing: it cannot fail and charges nothing."""
+    return isinstance(node, ir.Const) or (isinstance(node, ir.Var) and node.sure)
 
 
 def _not_a_bool(node: ir.Expr) -> bool:

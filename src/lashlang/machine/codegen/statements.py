@@ -40,10 +40,12 @@ class BodyWriter:
             for slot in body.slots:
                 if slot not in names and slot[0] in "vo":
                     self._line(f"{slot} = {'U' if slot[0] == 'v' else 'False'}")
+            self._line("#0")
             self._line("enter(h)")
             self._line("d = h.calls")
         else:
             self._lines.append("def step(h, pc, rv, slots, perform):")
+            self._line("#0")
             if body.slots:
                 self._line(f"{', '.join(body.slots)}, = slots")
             if not self._shared_fuel:
@@ -125,14 +127,14 @@ class BodyWriter:
     def _put(self, node: ir.Put) -> None:
         slot, flag = node.slot, f"o{node.slot[1:]}"
         steps = [self._expr.scratch() for _ in node.path]
-        for name, step in zip(steps, node.path, strict=True):
-            self._line(f"{name} = ({self._expr.value(step)})", node.at)
+        for name, place in zip(steps, node.path, strict=True):
+            self._line(f"{name} = ({self._expr.value(place)})", node.at)
         value = self._expr.scratch()
         self._line(f"{value} = ({self._expr.value(node.value)})", node.at)
         if not node.sure:
             name = repr(self._body.variables[int(slot[1:])])
             self._line(f"if {slot} is U: undefined({name})", node.at)
-        path = "".join(f"{step}, " for step in steps)
+        path = "".join(f"{name}, " for name in steps)
         slow = f"{slot} = store(h, {slot}, ({path}), {value}, {flag}); {flag} = True"
         if len(steps) > 1:
             self._line(slow, node.at)

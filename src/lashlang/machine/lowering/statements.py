@@ -128,7 +128,7 @@ def _assign(b: Builder, node: ast.Assign) -> None:
     slot = b.variable(name)
     b.bound.add(slot)
     last = b.out[-1] if b.out else None
-    if isinstance(last, ir.Perform) and isinstance(value, ir.Var) and value.slot == last.slot:
+    if isinstance(last, ir.Perform) and isinstance(value, ir.Var) and value.slot == last.slot in b.active:
         b.active.remove(value.slot)
         last.slot = slot
         return
@@ -279,6 +279,7 @@ def _for(b: Builder, node: ast.For) -> None:
     b.loops = True
     at = b.span(node.iterable)
     mark = len(b.active)
+    kept: list[ir.Var] = []
     b.disown(escaping(node.iterable))
     iterable, ranged = iteration(b, node.iterable)
     if len(b.active) > mark:
@@ -305,3 +306,5 @@ def _for(b: Builder, node: ast.For) -> None:
     sites = (first + 1, len(b.sites)) if len(b.sites) > first else (0, 0)
     b.emit(ir.Each(loop, slot, iterable, body, at, ranged, True, b.size_bytes, sites))
     b.size_bytes = size
+    if kept:
+        b.emit(ir.Forget([value.slot for value in kept]))

@@ -1,0 +1,174 @@
+"""One program, run in different ways over the same scripted host, each told in the same terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lashlang.check import HostSurface
+from lashlang.machine.code import Code
+from lashlang.machine.codegen import PARK
+from lashlang.machine.effects import LATER, Effect, Failed, HostError
+from lashlang.machine.execution import Execution, _outcomes
+from lashlang.machine.fault import Fault, Halt
+from lashlang.machine.frame import Frame
+from lashlang.machine.interpreter import Interpreter
+from lashlang.machine.meter import Limits, Meter
+from lashlang.machine.requests import Requests
+from lashlang.machine.scripted_host import ScriptedHost
+from lashlang.machine.values import IDLE, UNSET, kind
+from lashlang.running import compile_program
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that can be observed about a run."""
+
+    state: str
+    value: Any
+    code: str | None
+    message: str | None
+    span: tuple[int, int] | None
+    printed: tuple[Any, ...]
+    effects: tuple[Any, ...]
+    variables: Any
+    fuel: int
+    memory: int
+
+
+def compiled(source: str, host: dict[str, Any]) -> Code:
+    return compile_program(source, HostSurface.from_host(host))
+
+
+def _host(code: Code, host: dict[str, Any], limits: Limits) -> tuple[ScriptedHost, Callable[[Effect], Any]]:
+    surface = HostSurface.from_host(host)
+    operations = {
+        (path, name): target for path, module in surface.modules.items() for name, target in module.operations.items()
+    }
+    scripted = ScriptedHost(host.get("tools"), operations, limits=limits)
+    return scripted, scripted.attach(code)
+
+
+def _told(effects: list[Effect]) -> tuple[Any, ...]:
+    return tuple(
+        (e.kind, e.name, e.host_operation, e.alias, e.key, e.site, plain(e.payload)) for e in effects
+    )
+
+
+def plain(value: Any) -> Any:
+    """A value so that `==` tells everything apart that a program can: NaN equals NaN, 1 is not true."""
+    if isinstance(value, list):
+        return ["list", *map(plain, value)]
+    if isinstance(value, dict):
+        return ["record", *((key, plain(item)) for key, item in value.items())]
+    if isinstance(value, float):
+        return ("float", repr(value))
+    return (kind(value), type(value).__name__, value if isinstance(value, (int, str, bool, type(None))) else repr(value))
+
+
+def direct(code: Code, host: dict[str, Any], limits: Limits) -> Story:
+    """Generated code, the host answering at once."""
+    scripted, perform = _host(code, host, limits)
+    run = Execution(code, limits=limits)
+    run.advance(perform)
+    return _of(run, run.printed, scripted.effects)
+
+
+def parked(code: Code, host: dict[str, Any], limits: Limits, *, key: bytes | None = None) -> Story:
+    """Generated code, turned into bytes and back at every effect."""
+    scripted, perform = _host(code, host, limits)
+    run = Execution(code, limits=limits)
+    printed: list[Any] = []
+    while run.state == "ready":
+        run.advance(lambda _: LATER)
+        printed += run.printed
+        if run.state != "waiting":
+            break
+        data = Frame.of(run).to_bytes(key)
+        again = Frame.from_bytes(data, key).to_bytes(key)
+        assert again == data
+        run = Frame.from_bytes(data, key).resume(code, limits=limits)
+        assert run.effect is not None
+        try:
+            outcome = perform(run.effect)
+        except HostError as error:
+            outcome = Failed(str(error))
+        run.answer(outcome)
+    return _of(run, printed, scripted.effects)
+
+
+def _of(run: Execution, printed: list[Any], effects: list[Effect]) -> Story:
+    error = run.error
+    return Story(
+        run.state,
+        plain(run.value),
+        error.code if error else None,
+        error.message if error else None,
+        error.span if error else None,
+        tuple(map(plain, printed)),
+        _told(effects),
+        plain(run.globals),
+        run.meter.fuel_left,
+        run.meter.mem,
+    )
+
+
+def oracle(code: Code, host: dict[str, Any], limits: Limits) -> Story:
+    """The plain interpreter."""
+    scripted, perform = _host(code, host, limits)
+    meter = Meter(limits)
+    requests = Requests(meter, "run")
+    body = code.entry().body
+    ordinal = 0
+
+    def effect(number: int, *args: Any) -> Any:
+        nonlocal ordinal
+        site = body.sites[number - 1]
+        meter.fuel -= 1
+        if meter.fuel < 0:
+            meter.work(0)
+        asked = requests.effect(site, args, ordinal)
+        if asked is None:
+            return requests.without_effect(site, args)
+        ordinal += 1
+        try:
+            answer = perform(asked)
+        except HostError as error:
+            answer = Failed(str(error))
+        assert answer is not PARK
+        return requests.settle(site, args, asked, _outcomes(asked, answer))
+
+    run = Interpreter(meter, body, code.functions, effect, {})
+    state, value, error = "", None, None
+    try:
+        how, value = run.run()
+        state = {"finish": "finished", "end": "continued", "fail": "failed"}[how]
+        value = _exported(meter, value)
+    except (Fault, Halt) as stop:
+        state, value, error = "error", None, code.error(stop.code, stop.message, run.place)
+        meter.f = max(0, meter.f)
+        for saved, variable in reversed(body.restores):
+            if run.slots[saved] is not IDLE:
+                run.slots[variable] = run.slots[saved]
+    variables = {
+        name: run.slots[f"v{n}"] for n, name in enumerate(body.variables) if run.slots[f"v{n}"] is not UNSET
+    }
+    return Story(
+        state,
+        plain(value),
+        error.code if error else None,
+        error.message if error else None,
+        error.span if error else None,
+        tuple(map(plain, meter.printed)),
+        _told(scripted.effects),
+        plain(variables),
+        meter.fuel_left,
+        meter.mem,
+    )
+
+
+def _exported(meter: Meter, value: Any) -> Any:
+    from lashlang.machine.border import to_host
+
+    return to_host(meter, value)
