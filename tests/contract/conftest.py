@@ -1,0 +1,77 @@
+"""The `backend` fixture: every test of this folder runs on each backend."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lash.backends.memory import MemoryDatabase
+from lash.contracts import Database
+
+from .settable import CountingIds, SettableClock
+
+
+class Backend:
+    """One database with a clock that the test moves, and further handles on the same data."""
+
+    def __init__(self, kind: str, path: Path) -> None:
+        self.kind = kind
+        self.clock = SettableClock()
+        self._ids = CountingIds()
+        self._path = path / "contract.db"
+        self._opened: list[Database] = []
+        self.db = self._make()
+
+    async def another_handle(self) -> Database:
+        """Return a second handle on the same data; on memory there is only the one."""
+        if self.kind == "memory":
+            return self.db
+        return await self.open(self._make())
+
+    async def open(self, database: Database) -> Database:
+        """Connect a handle that is closed when the test is over."""
+        await database.connect()
+        self._opened.append(database)
+        return database
+
+    async def close(self) -> None:
+        """Close every handle."""
+        for database in reversed(self._opened):
+            await database.close()
+
+    def _make(self) -> Database:
+        if self.kind == "memory":
+            return MemoryDatabase(clock=self.clock, ids=self._ids)
+        sqlite: Any = _sqlite_class()
+        database: Database = sqlite(self._path, clock=self.clock, ids=self._ids)
+        return database
+
+
+def _sqlite_class() -> Any:
+    return getattr(importlib.import_module("lash.backends.sql"), "SqliteDatabase", None)
+
+
+def _kinds() -> list[str]:
+    return ["memory", "sqlite"] if _sqlite_class() is not None else ["memory"]
+
+
+@pytest.fixture(params=_kinds())
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    backend = Backend(request.param, tmp_path)
+    await backend.open(backend.db)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+def db(backend: Backend) -> Database:
+    return backend.db
+
+
+@pytest.fixture
+def clock(backend: Backend) -> SettableClock:
+    return backend.clock
