@@ -8,7 +8,8 @@ import pytest
 
 from lash.backends.sql.engine import Tx
 from lash.backends.sql.engine.sqlite import SqliteEngine
-from lash.errors import LashError
+from lash.backends.sql.engine.sqlite.filelock import FileLock
+from lash.errors import LashBug, LashError
 
 
 def add(note_id: int):
@@ -92,3 +93,36 @@ async def test_closing_goes_on_when_its_caller_is_cancelled(connect, path):
 
     assert all(future.done() for future in written)
     assert rows_in(path) == 200
+
+
+async def test_closing_does_not_wait_for_ever_on_a_process_that_never_lets_go(connect, path):
+    engine = await connect(busy_timeout_ms=60, poll_ms=20)
+    with FileLock(f"{path}-lash/lock"):
+        waiting = engine.submit(add(1))
+        await engine.close()
+
+    assert waiting.exception().code == "store_busy"
+    assert rows_in(path) == 0
+
+
+async def test_cancelled_connect_leaves_no_bell_and_may_be_tried_again(path, clock, ids, schema):
+    engine = SqliteEngine(path, clock=clock, ids=ids)
+    connecting = asyncio.create_task(engine.connect(schema))
+    await asyncio.sleep(0)  # lets the connecting begin
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    other = SqliteEngine(path, clock=clock, ids=ids)
+    await other.connect(schema)
+    while not other.dead_owners([engine.owner_id]):  # noqa: ASYNC110  # a thread ends it, not this loop
+        await asyncio.sleep(0)
+
+    await engine.connect(schema)
+    assert other.dead_owners([engine.owner_id]) == set()
+    await engine.close()
+    await other.close()
+
+
+async def test_engine_is_connected_only_once(engine, schema):
+    with pytest.raises(LashBug, match="connected before"):
+        await engine.connect(schema)

@@ -104,7 +104,7 @@ class Tx(Protocol):
         """Wake the subscribers of a topic, here and in other processes, once this script is committed.
 
         Notifications of one commit are merged by topic. They carry no data: whoever is woken reads the
-        database. A topic is any text without a line break.
+        database. A topic is any text; short ones reach only their subscribers in other processes, too.
         """
         ...
 

@@ -1,6 +1,4 @@
-"""The engine on SQLite: one writing thread with group commit, readers beside it, several processes on one
-file.
-"""
+"""The engine on SQLite: one writing thread with group commit, readers, many processes on one file."""
 
 from lash.backends.sql.engine.sqlite.engine import SqliteEngine
 from lash.backends.sql.engine.sqlite.migrations import Schema

@@ -24,6 +24,7 @@ class Checkpointer:
 
     def __init__(self, connection: apsw.Connection, lock: FileLock, *, trigger_frames: int) -> None:
         self._connection = connection
+        self._path = connection.filename
         self._lock = lock
         self._trigger_frames = trigger_frames
         self._due_frames = trigger_frames
@@ -41,20 +42,24 @@ class Checkpointer:
             self._requests.put(True)
 
     def help(self, connection: apsw.Connection, log_frames: int) -> None:
-        """Copy the log on the writer's own connection if it is far too long. Called by the writer after
-        `ask`.
-        """
+        """Copy the log on the writer's own connection if it is far too long. Called after `ask`."""
         if log_frames >= self._overdue_frames:
             try:
                 is_complete = self._copy_held(connection)
             except apsw.BusyError:
                 is_complete = False  # the thread is at it right now
+            except (apsw.Error, OSError):
+                is_complete = False
+                self._warn()
             self._overdue_frames = _OVERDUE * self._trigger_frames + (0 if is_complete else log_frames)
 
-    def stop(self) -> None:
-        """End the thread and close its connection. Blocks until then."""
+    def stop(self, timeout_s: float | None = None) -> None:
+        """End the thread and close its connection.
+
+        Blocks until then, or for the given time: another process that is stopped may hold the lock for ever.
+        """
         self._requests.put(False)
-        self._thread.join()
+        self._thread.join(timeout_s)
 
     def _work(self) -> None:
         while self._requests.get():
@@ -62,12 +67,15 @@ class Checkpointer:
                 self._checkpoint()
             except apsw.BusyError:
                 pass  # another process is at it, or its reader is in the way: the log will ask again
-            except apsw.Error:
-                # Nothing is lost: the log keeps what could not be copied, and the next commit asks again.
-                _log.warning("checkpoint of %s failed", self._connection.filename, exc_info=True)
+            except (apsw.Error, OSError):
+                self._warn()
             finally:
                 self._is_asked = False
         self._connection.close()
+
+    def _warn(self) -> None:
+        """Report a failure that no caller waits for. The log keeps what was not copied, and asks again."""
+        _log.warning("the write-ahead log of %s could not be copied back", self._path, exc_info=True)
 
     def _checkpoint(self) -> None:
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

@@ -1,4 +1,8 @@
-"""Opens SQLite connections the way that the engine needs them."""
+"""Opens SQLite connections the way that the engine needs them.
+
+Nobody else in this process may open the database file, not even to read a byte: closing any descriptor of it
+would take away the locks that SQLite holds on it (POSIX locks belong to the process, not to the descriptor).
+"""
 
 import apsw
 
@@ -15,9 +19,7 @@ def open_writer(path: str, settings: SqliteSettings) -> apsw.Connection:
 
 
 def use_log(connection: apsw.Connection) -> str:
-    """Switch to the write-ahead log, and make a commit mean that the disk has it. Returns the journal
-    mode.
-    """
+    """Switch to the write-ahead log, make a commit wait for the disk, and return the journal mode."""
     mode = str(connection.pragma("journal_mode", "wal"))
     connection.execute("PRAGMA synchronous=FULL")
     # On macOS an ordinary fsync leaves the data in the drive's cache. No effect elsewhere.
@@ -30,8 +32,6 @@ def open_checkpointer(path: str, settings: SqliteSettings) -> apsw.Connection:
     connection = _open(path, settings, _READ_WRITE)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA checkpoint_fullfsync=1")
-    # A connection that has not read yet does not know of the log, and would copy nothing of it.
-    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     return connection
 
 

@@ -30,9 +30,7 @@ T = TypeVar("T")
 
 
 class SqliteEngine:
-    """Runs scripts on one SQLite file that several threads and processes share. See `Engine` for the
-    contract.
-    """
+    """Runs scripts on one SQLite file, beside other processes; the contract is that of `Engine`."""
 
     def __init__(
         self,
@@ -57,6 +55,7 @@ class SqliteEngine:
         self._settings = settings or SqliteSettings()
         self._live: _Live | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._is_taken = False
 
     async def connect(self, schema: Schema) -> None:
         """Open the file, create or migrate it as the schema asks, and start to serve this event loop.
@@ -65,9 +64,18 @@ class SqliteEngine:
             LashError: `store_corrupt`, `store_foreign`, `schema_newer`, `store_read_only`, `store_full`,
                 `store_busy` or `store_io`. The file is as it was; whole migrations that succeeded stay.
         """
-        if self._live is not None or self._closing is not None:
+        if self._is_taken:
             raise LashBug(f"the engine of {self.path} was connected before; make a new one")
-        opened = await asyncio.to_thread(open_database, self.path, schema, self._settings, self.owner_id)
+        self._is_taken = True
+        opening = asyncio.ensure_future(
+            asyncio.to_thread(open_database, self.path, schema, self._settings, self.owner_id)
+        )
+        try:
+            opened = await asyncio.shield(opening)
+        except BaseException:
+            self._is_taken = False
+            opening.add_done_callback(_abandon)
+            raise
         self._live = _Live(self.path, opened, self.hub, self._clock, self._settings)
 
     async def run(self, script: Script[T], *, durable: bool = True) -> T:
@@ -124,6 +132,12 @@ class SqliteEngine:
         return self._live
 
 
+def _abandon(opening: "asyncio.Future[Opened]") -> None:
+    """Close what was opened for a caller that was cancelled meanwhile."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abandon()
+
+
 class _Live:
     """The threads of a connected engine, and what ties them to its event loop."""
 
@@ -156,18 +170,22 @@ class _Live:
         self._timer = self.loop.call_later(settings.poll_ms / 1000, self._tick)
 
     async def close(self) -> None:
+        # Until the last script is done, the timer still gives up on a process that does not let go.
+        await asyncio.to_thread(self._finish)
         self._timer.cancel()
         self.loop.remove_reader(self.bells.fileno())
-        await asyncio.to_thread(self._shut)
+        await asyncio.to_thread(self._let_go)
 
-    def _shut(self) -> None:
+    def _finish(self) -> None:
         self.writer.stop()
         self.readers.stop()
-        self.checkpointer.stop()
+
+    def _let_go(self) -> None:
+        self.checkpointer.stop(self._settings.busy_timeout_ms / 1000)
         connection = self._opened.connection
         connection.set_busy_timeout(0)
         try:
-            with self._opened.lock:
+            if self._opened.lock.acquire_within(0):
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
             pass  # others are using the file: the last of them will do it
@@ -201,8 +219,9 @@ class _Live:
             self.writer.give_up(lambda: busy(self._path, self._settings.busy_timeout_ms))
 
     def _look_for_commits(self) -> None:
-        """Wake everyone if another connection has committed. In the writer's thread: its own commits do not
-        count.
+        """Wake everyone if another connection has committed.
+
+        Runs in the writer's thread, on its connection, so that our own commits do not count.
         """
         try:
             version = self._read_data_version()

@@ -34,9 +34,7 @@ class FileLock:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def acquire_within(self, timeout_ms: int) -> bool:
-        """Take the lock, if it can be had within the time; asking repeatedly, so without a place in the
-        queue.
-        """
+        """Take the lock if it can be had within the time. Asks repeatedly, without a place in the queue."""
         for attempt in range(max(1, round(timeout_ms / 1000 / _RETRY_S))):
             if attempt:
                 time.sleep(_RETRY_S)

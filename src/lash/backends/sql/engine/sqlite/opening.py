@@ -4,6 +4,7 @@ A file that is refused is left as it was found, and nothing is put beside it: it
 directory beside it is made, and again under the lock, because another process may have been faster.
 """
 
+import errno
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class Opened:
     checkpoint_lock: FileLock
     bells: Bells
 
+    def abandon(self) -> None:
+        """Let go of everything, before any thread was started."""
+        self.checkpoint_connection.close()
+        self.close()
+
     def close(self) -> None:
         """Let go of everything but the checkpointer's connection, which its thread closes."""
         self.connection.close()
@@ -51,7 +57,7 @@ def open_database(path: str, schema: Schema, settings: SqliteSettings, owner_id:
                 raise read_only(path, "it was opened for reading only")
             opened = _open_parts(path, schema, settings, owner_id, connection, undo)
         except apsw.Error as error:
-            raise translate(error, path, system_errno=_last_errno(error, path)) from error
+            raise translate(error, path, system_errno=errno.EACCES if _is_forbidden(path) else 0) from error
         except OSError as error:
             raise translate_os(error, path) from error
         undo.pop_all()
@@ -102,12 +108,13 @@ def _prepare(
     connection.pragma("foreign_keys", schema.foreign_keys)
 
 
-def _last_errno(error: apsw.Error, path: str) -> int:
-    """Say why a file could not be opened: there is no connection yet that could be asked."""
-    if not isinstance(error, apsw.CantOpenError):
-        return 0
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL if not os.path.exists(path) else os.O_RDWR))
-    except OSError as reason:
-        return reason.errno or 0
-    return 0
+def _is_forbidden(path: str) -> bool:
+    """Say whether permissions explain why a file could not be opened: SQLite gave no connection to ask.
+
+    It must not be tried by opening the file: see `connections`.
+    """
+    directory = os.path.dirname(path)
+    return os.path.isdir(directory) and not (
+        os.access(directory, os.W_OK | os.X_OK)
+        and (os.access(path, os.R_OK | os.W_OK) or not os.path.exists(path))
+    )

@@ -20,6 +20,8 @@ from lash.errors import LashError
 Errand: TypeAlias = Callable[[], None]
 """Something that the writer's thread does between two batches, without the lock; it must not raise."""
 
+_STOP_LOOK_S = 0.05
+
 
 class Writer:
     """Owns the writing connection while it runs; everything but `_work` and below is called from the loop."""
@@ -56,6 +58,7 @@ class Writer:
         self._gate = threading.Lock()
         self._waiting: Job | None = None
         self._waits = 0
+        self._given_up = -1
         self._thread = threading.Thread(target=self._work, name="lash-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -64,9 +67,14 @@ class Writer:
         self._queue.put(item)
 
     def stop(self) -> None:
-        """Do everything that was handed in, and end the thread. Blocks until then."""
+        """Do everything that was handed in, and end the thread. Blocks until then.
+
+        If it waits for another process and its jobs were given up, it is left behind: it ends, having nothing
+        to do, once that process lets go.
+        """
         self._queue.put(None)
-        self._thread.join()
+        while self._thread.is_alive() and self._given_up != self._waits:
+            self._thread.join(_STOP_LOOK_S)
 
     def waiting_for_lock(self) -> int:
         """Return 0, or a number that stays the same during one wait for another process."""
@@ -78,7 +86,10 @@ class Writer:
             first, self._waiting = self._waiting, None
             if first is None:
                 return
-            rest = self._drain_queue()
+            self._given_up = self._waits
+            # The writer's thread is in the lock's queue now, so its backlog may be touched.
+            rest = [*self._backlog, *self._drain_queue()]
+            self._backlog.clear()
         jobs = [item for item in (first, *rest) if isinstance(item, Job)]
         for item in rest:
             if not isinstance(item, Job):
@@ -103,9 +114,10 @@ class Writer:
             self._waits += 1
             self._waiting = item
             done = self._run_batch()
-            topics = {topic for job in done for topic in job.topics}
-            post(self._loop, self._answer, done, topics)
-            self._on_commit(topics)
+            if done:
+                topics = {topic for job in done for topic in job.topics}
+                post(self._loop, self._answer, done, topics)
+                self._on_commit(topics)
 
     def _run_batch(self) -> list[Job]:
         batch: list[Job] = []
