@@ -22,7 +22,7 @@ _MACHINERY = frozenset(
 
 
 def is_recorded(error: BaseException) -> bool:
-    """Whether a failure is an outcome of the work: a deliberate, final `LashError` that is not the machinery's."""
+    """Whether a failure is an outcome of the work: a final `LashError` that is not the machinery's."""
     return (
         isinstance(error, LashError)
         and not error.retryable

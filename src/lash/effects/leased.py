@@ -28,7 +28,7 @@ from lash.values import (
     Checkpoint,
     CheckpointOutcome,
     EffectIdentity,
-    EffectLine,
+    UnwrittenEffect,
     EffectRecord,
     EffectResult,
     EffectScope,
@@ -110,14 +110,14 @@ class LeasedEffects:
             await asyncio.gather(*self._writes)
         self._check()
 
-    def take_unwritten(self) -> tuple[EffectLine, ...]:
+    def take_unwritten(self) -> tuple[UnwrittenEffect, ...]:
         """Return the results that are not on their way to the journal, for the commit to record."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         ended, self._ended = self._ended, []
         return tuple(
-            EffectLine(
+            UnwrittenEffect(
                 identity=identity.replace(field_digests={}), state=result.state, attempts=result.attempts
             )
             for identity, result in ended

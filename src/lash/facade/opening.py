@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lash.agents import Agent
-from lash.backends import open_database
-from lash.facade.runtime import Runtime
-from lash.values import Clock, IdSource
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    from lash.agents import Agent
+    from lash.facade.runtime import Runtime
+    from lash.values import Clock, IdSource
 
 
 def open(
@@ -43,6 +44,10 @@ def open(
             see `Database.connect`; `model_unknown_provider`, `model_key_missing`, `extra_missing`;
             `resource_missing`.
     """
+    # Imported here: naming `lash.open` should not cost what running it does.
+    from lash.backends import open_database
+    from lash.facade.runtime import Runtime
+
     return Runtime(
         database=open_database(str(url), clock=clock, ids=ids),
         agents=agents,

@@ -370,7 +370,7 @@ class Runtime:
             budget = OutputBudget(limit_bytes=agent.limits.tool_output_bytes)
             tools = ToolSet(agent.tools, budget=budget, threads=threads, lanes=lanes)
             bound[name] = BoundAgent(
-                agent, model=resolve_model(agent.model, clock=self.clock), tools=tools.bind(resources)
+                agent, model=resolve_model(agent.model, clock=self.clock, ids=self.ids), tools=tools.bind(resources)
             )
         return bound
 

@@ -39,7 +39,6 @@ from lash.values import (
     TextPart,
     TokenUsage,
     ToolResultPart,
-    UsageReported,
 )
 
 
@@ -113,7 +112,6 @@ class ModelCalls:
         if replayed or not outcome.text_streamed:
             self._show(result, f"model:{effect.effect_id}", replayed=replayed)
         self.usage += result.usage
-        self._activities.emit(UsageReported(effect.iteration, result.usage, self.usage))
         return result
 
     async def _request(self, effect: AskModel, replay_key: str) -> ModelRequest:

@@ -14,7 +14,7 @@ from lash.runtime.services import RuntimeServices
 from lash.turn import TurnConclusion
 from lash.values import (
     ClaimedTurn,
-    EffectLine,
+    UnwrittenEffect,
     EventNode,
     GraphAppend,
     GraphUnchanged,
@@ -43,7 +43,7 @@ async def commit_turn(
     conclusion: TurnConclusion,
     *,
     completions: Sequence[QueuedWorkCompletion],
-    effects: tuple[EffectLine, ...],
+    effects: tuple[UnwrittenEffect, ...],
     model_keys: dict[int, str],
     attachment_ids: tuple[str, ...],
 ) -> TurnReceipt:

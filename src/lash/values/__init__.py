@@ -33,7 +33,6 @@ from lash.values.canonical import (
     canonical_json,
 )
 from lash.values.commits import (
-    EffectLine,
     GraphAppend,
     GraphCommitDelta,
     GraphReplaceFull,
@@ -42,6 +41,7 @@ from lash.values.commits import (
     RuntimeCommitResult,
     RuntimeTurnCommitStamp,
     TurnSettlement,
+    UnwrittenEffect,
     checkpoint_manifest,
     checkpoint_ref,
     component_body,
@@ -408,7 +408,6 @@ __all__ = [
     "EffectClaimAnswer",
     "EffectFilter",
     "EffectIdentity",
-    "EffectLine",
     "EffectRecord",
     "EffectResult",
     "EffectScope",
@@ -623,6 +622,7 @@ __all__ = [
     "TurnStarted",
     "TurnState",
     "TurnStatus",
+    "UnwrittenEffect",
     "UsageReported",
     "VacuumReport",
     "WaitResolution",

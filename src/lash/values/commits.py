@@ -53,7 +53,7 @@ class RuntimeTurnCommitStamp(Record, frozen=True, kw_only=True):
     turn_commit_hash: str
 
 
-class EffectLine(JsonRecord, frozen=True, kw_only=True, eq=False):
+class UnwrittenEffect(JsonRecord, frozen=True, kw_only=True, eq=False):
     """An effect that ended so close to the commit that the commit itself records it.
 
     Its outcome is in the nodes of the same commit; the ledger gets its line.
@@ -74,7 +74,7 @@ class TurnSettlement(JsonRecord, frozen=True, kw_only=True, eq=False):
     receipt: TurnReceipt
     lease: SessionLease | None = None
     path_digest: str | None = None  # rolling digest of the history up to the new leaf
-    effects: tuple[EffectLine, ...] = ()
+    effects: tuple[UnwrittenEffect, ...] = ()
 
 
 class RuntimeCommit(JsonRecord, frozen=True, kw_only=True, eq=False):

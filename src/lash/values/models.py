@@ -81,7 +81,7 @@ TerminalReason = Literal[
 ]
 
 
-class ModelResponse(Record, frozen=True, kw_only=True):
+class ModelResponse(Record, frozen=True, kw_only=True, tag="response"):
     """A whole answer: parts in the order in which the model gave them."""
 
     parts: tuple[Part, ...]
@@ -97,7 +97,7 @@ ModelFailureKind = Literal[
 ]
 
 
-class ModelFailure(Record, frozen=True, kw_only=True):
+class ModelFailure(Record, frozen=True, kw_only=True, tag="failure"):
     """Why a model call failed, after the retries that its kind allows.
 
     `terminal_reason` is set when the failure is an answer about the request itself (`context_overflow`,
