@@ -1,4 +1,4 @@
-"""The numbers that an engine works by. `docs/decisions` and the engine bench say where they come from."""
+"""The numbers that an engine works by. `bench/engine.py` shows what they cost."""
 
 from dataclasses import dataclass
 
