@@ -11,6 +11,8 @@ def _entry(code: str, title: str, text: str, wrong: str, right: str, *, closed: 
     return Explanation(code, "link", title, text, wrong, right, closed)
 
 
+_WAITER: Final = 'process p() signals { go: bool } { finish wait_signal("go") }\n'
+
 LINKING: Final = (
     _entry(
         "duplicate_declaration",
@@ -225,7 +227,7 @@ LINKING: Final = (
         "incompatible_signal_payload",
         "a payload that is not of the signal's type",
         "The `signals {…}` clause of the process says what each signal carries.",
-        'process p() signals { go: bool } { finish wait_signal("go") }\nh = start p()\nsignal_run(h, "go", 5)',
-        'process p() signals { go: bool } { finish wait_signal("go") }\nh = start p()\nsignal_run(h, "go", true)',
+        _WAITER + 'h = start p()\nsignal_run(h, "go", 5)',
+        _WAITER + 'h = start p()\nsignal_run(h, "go", true)',
     ),
 )

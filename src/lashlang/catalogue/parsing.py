@@ -24,8 +24,8 @@ PARSING: Final = (
     _entry(
         "unterminated_string",
         "a string that never ends",
-        'The closing quotes are missing. A raw string of one line (r"…") must end on its line; r"""…""" may span'
-        " several. The text behind the opening quote was not read.",
+        'The closing quotes are missing. A raw string of one line (r"…") must end on its line; r"""…""" may'
+        " span several. The text behind the opening quote was not read.",
         'x = "abc',
         'x = "abc"',
     ),

@@ -15,7 +15,7 @@ WARNINGS: Final = (
     _entry(
         "always_true",
         "a list or record as a condition",
-        'Only null, false, 0, NaN and "" are false; `[]` and `{}` are true, and so is the wrapper of a failure.',
+        'Only null, false, 0, NaN and "" are false; `[]`, `{}` and the wrapper of a failure are true.',
         'xs = []\nif xs { print "some" }',
         'xs = []\nif not empty(xs) { print "some" }',
     ),

@@ -31,6 +31,7 @@ _TOKEN: Final = re.compile(
       (?P<trivia> (?: [{SPACE};]++ | \#[^\n]*+ | //[^\n]*+ )++ )
     | (?P<raw>    [rR] (?: \"\"\" (?: [^"]++ | "(?!"") )*+ \"\"\" | ''' (?: [^']++ | '(?!'') )*+ '''
                          | " (?!"") [^"\n]*+ " | ' (?!'') [^'\n]*+ ' ) )
+    | (?P<cut>    [rR]["'] )
     | (?P<name>   [A-Za-z_][A-Za-z0-9_]*+ )
     | (?P<punct>  \?\? | == | != | <= | >= | && | \|\| | -> | [{{}}()\[\],:@?.!=|<>+\-*/%] )
     | (?P<number> [0-9][0-9_]*+ (?: \.[0-9_]*+ )?+ (?: [eE][+-]?[0-9][0-9_]*+ )?+ [A-Za-z0-9_]*+ )
@@ -41,7 +42,7 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_TRIVIA, _RAW, _NAME, _PUNCT, _NUMBER, _TEXT = range(1, 7)
+_TRIVIA, _RAW, _CUT, _NAME, _PUNCT, _NUMBER, _TEXT = range(1, 8)
 _COMMENT: Final = re.compile(r"(?:#|//)[^\n]*")
 _NUMBER_FORM: Final = re.compile(r"[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+)?\Z")
 _ESCAPE: Final = re.compile(
@@ -173,6 +174,9 @@ def _scan(tokens: Tokens) -> int:
         elif group == _RAW:
             add_kind("string")
             add_value(text[4:-3] if text[1:4] in ('"""', "'''") else text[2:-1])
+        elif group == _CUT:
+            _unterminated(tokens, text[1], start + 1, raw=True)
+            break
         elif _bad(tokens, text, start):
             continue
         else:
@@ -265,7 +269,7 @@ def _unescape(match: re.Match[str]) -> str:
 def _bad(tokens: Tokens, char: str, start: int) -> bool:
     """Notes a character that starts no token; returns whether the scan may go on."""
     if char in "\"'":
-        _unterminated(tokens, char, start)
+        _unterminated(tokens, char, start, raw=False)
         return False
     shown = char if char.isprintable() else f"U+{ord(char):04X}"
     hint = _CHARACTER_HINTS.get(char, "")
@@ -278,10 +282,9 @@ def _bad(tokens: Tokens, char: str, start: int) -> bool:
     return False
 
 
-def _unterminated(tokens: Tokens, quote: str, start: int) -> None:
+def _unterminated(tokens: Tokens, quote: str, start: int, *, raw: bool) -> None:
     source = tokens.source
     triple = source.startswith(quote * 3, start)
-    raw = start > 0 and source[start - 1] in "rR" and bool(tokens.ends) and tokens.ends[-1] == start
     closer = quote * 3 if triple else quote
     kind = "raw string" if raw else "string"
     hint = f"close it with {closer}"

@@ -158,7 +158,7 @@ class StatementParser(ExpressionParser):
             return ast.Assign(target, right, let, start=start, end=self.behind())
         if let:
             self.expected("`=` behind the name of `let`")
-        if type(value) is ast.Name:
+        if type(value) is ast.Name and self.tokens.kinds[at] == "name":
             self._not_a_foreign_word(value, at)
         return ast.Evaluate(value, start=start, end=self.behind())
 
