@@ -17,7 +17,10 @@ class Report:
     def row(self, label: str, **figures: float) -> None:
         """Add a row and print it."""
         self._rows.append({"label": label, **{name: round(value, 4) for name, value in figures.items()}})
-        shown = "  ".join(f"{name}={value:,.3g}" if value < 1000 else f"{name}={value:,.0f}" for name, value in figures.items())
+        shown = "  ".join(
+            f"{name}={value:,.3g}" if value < 1000 else f"{name}={value:,.0f}"
+            for name, value in figures.items()
+        )
         print(f"{self._name:8} {label:58} {shown}", flush=True)
 
     def finish(self) -> None:

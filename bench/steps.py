@@ -11,7 +11,6 @@ from pathlib import Path
 
 import apsw
 import msgspec
-from reporting import Report
 
 from lash.backends import open_database
 from lash.contracts import RuntimeEffectLocalExecutor
@@ -26,6 +25,7 @@ from lash.values import (
     ToolCall,
     ToolCallOutcome,
 )
+from reporting import Report
 
 STEPS = 100
 WORKFLOWS = 50
@@ -62,7 +62,7 @@ async def body(asked: RuntimeEffectEnvelope) -> ToolCallOutcome:
     )
 
 
-async def workflow(host, name: str, effect: str) -> None:  # noqa: ANN001
+async def workflow(host, name: str, effect: str) -> None:
     controller = host.scoped(EffectScope.runtime_operation(name)).controller
     executor = RuntimeEffectLocalExecutor.of(body)
     for step in range(STEPS):
@@ -91,7 +91,9 @@ async def measure(folder: Path, report: Report) -> None:
         *(workflow(database.effect_host, f"w{number}", "read_only") for number in range(WORKFLOWS))
     )
     rate = WORKFLOWS * STEPS / (time.perf_counter() - start)
-    report.row(f"read_only steps, {WORKFLOWS} workflows at once", steps_a_second=rate, raw=raw, times_raw=rate / raw)
+    report.row(
+        f"read_only steps, {WORKFLOWS} workflows at once", steps_a_second=rate, raw=raw, times_raw=rate / raw
+    )
     await database.close()
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import apsw
 import msgspec
-from reporting import Report
 
 import lash
 from lash.testing import ScriptedModel, call, reply
 from lash.values import TokenUsage
+from reporting import Report
 
 SIZES = (10, 100, 1_000, 3_000)
 SAMPLES = 40
@@ -100,7 +100,7 @@ class Raw:
 
 
 @contextlib.contextmanager
-def transaction(db: apsw.Connection):  # noqa: ANN201
+def transaction(db: apsw.Connection):
     db.execute("begin immediate")
     yield
     db.execute("commit")
@@ -225,7 +225,7 @@ async def concurrent(folder: Path, report: Report) -> None:
             )
 
 
-def timed(work) -> float:  # noqa: ANN001
+def timed(work) -> float:
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) * 1e3

@@ -10,11 +10,15 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lash.agents import Agent
 from lash.contracts import Model
 from lash.tools import ToolContext, file_tools, tool
 from lash.values import ModelRequest, ToolResultPart
+
+if TYPE_CHECKING:
+    from lash.testing.script_steps import Step
 
 PROMPT = (
     "Read README.md, file a ticket about what it promises, announce the release, and tell me what you did."
@@ -101,7 +105,7 @@ def demo_script(folder: DemoFolder) -> Model:
     """Return a model that follows a script: a function of the conversation, as a real one is."""
     from lash.testing import ScriptedModel, call, reply
 
-    def read_and_file(_: ModelRequest) -> object:
+    def read_and_file(_: ModelRequest) -> Step:
         folder.note("model", "answer 1")
         return reply(
             "I read the promise and file it.",
@@ -109,17 +113,17 @@ def demo_script(folder: DemoFolder) -> Model:
             call("file_ticket", title="Check the README", body="Every promise of README.md has a test."),
         )
 
-    def announce(_: ModelRequest) -> object:
+    def announce(_: ModelRequest) -> Step:
         folder.note("model", "answer 2")
         return reply("Now the announcement.", call("announce_release", text=ANNOUNCEMENT))
 
-    def check(request: ModelRequest) -> object:
+    def check(request: ModelRequest) -> Step:
         folder.note("model", "answer 3")
         if "Nobody knows" in _last_result(request):
             return reply("Nobody knows whether it went out. I look before I act.", call("read_outbox"))
         return "The ticket is filed and the announcement is sent."
 
-    def conclude(request: ModelRequest) -> object:
+    def conclude(request: ModelRequest) -> Step:
         folder.note("model", "answer 4")
         if ANNOUNCEMENT in _last_result(request):
             return "The ticket is filed. The announcement had gone out before the crash; I did not repeat it."
