@@ -15,9 +15,7 @@ from lashlang.check import HostSurface, LinkedProgram, Requirements, check
 from lashlang.errors import LangError
 from lashlang.hashing import canonical_json
 from lashlang.identity import (
-    ModuleRef,
     ProcessRef,
-    RequiredSurfaceRef,
     module_ref,
     process_refs,
     surface_ref,
@@ -67,8 +65,8 @@ class ModuleArtifact(msgspec.Struct, frozen=True):
         dependencies: modules that it refers to; always empty.
     """
 
-    module_ref: ModuleRef
-    required_surface_ref: RequiredSurfaceRef
+    module_ref: str
+    required_surface_ref: str
     required_surface: Requirements
     exports: Exports
     program: ast.Program
@@ -97,9 +95,9 @@ class ModuleArtifact(msgspec.Struct, frozen=True):
             name: {
                 "$lash_process": True,
                 "process_name": name,
-                "module_ref": str(self.module_ref),
-                "process_ref": {"component": str(ref.component), "pos": ref.pos},
-                "required_surface_ref": str(self.required_surface_ref),
+                "module_ref": self.module_ref,
+                "process_ref": {"component": ref.component, "pos": ref.pos},
+                "required_surface_ref": self.required_surface_ref,
             }
             for name, ref in self.exports.processes.items()
         }
@@ -132,8 +130,8 @@ class ModuleArtifact(msgspec.Struct, frozen=True):
         return canonical_json(
             {
                 "format": FORMAT,
-                "module_ref": str(self.module_ref),
-                "required_surface_ref": str(self.required_surface_ref),
+                "module_ref": self.module_ref,
+                "required_surface_ref": self.required_surface_ref,
                 "required_surface": msgspec.to_builtins(self.required_surface),
                 "exports": msgspec.to_builtins(self.exports),
                 "canonical_ir": msgspec.to_builtins(self.program),
@@ -152,8 +150,8 @@ class ModuleArtifact(msgspec.Struct, frozen=True):
         fields = _fields(data)
         try:
             artifact = cls(
-                ModuleRef.parse(msgspec.convert(fields["module_ref"], str)),
-                RequiredSurfaceRef.parse(msgspec.convert(fields["required_surface_ref"], str)),
+                msgspec.convert(fields["module_ref"], str),
+                msgspec.convert(fields["required_surface_ref"], str),
                 msgspec.convert(fields["required_surface"], Requirements),
                 msgspec.convert(fields["exports"], Exports),
                 msgspec.convert(fields["canonical_ir"], ast.Program),

@@ -16,7 +16,7 @@ from lashlang.check import HostSurface, check
 from lashlang.codes import CODES
 from lashlang.corpus import CaseOutcome, Session, failures, read_cases
 from lashlang.errors import LangError
-from lashlang.syntax import parse, format_program
+from lashlang.syntax import format_program, parse
 
 
 class Output(msgspec.Struct, frozen=True):

@@ -72,7 +72,8 @@ class Session:
             limits=self._limits,
             run_id=f"block-{self._blocks}",
         )
-        run.advance(self._host.attach(code))
+        if run.state == "ready":
+            run.advance(self._host.attach(code))
         self._globals = run.globals
         return _outcome(result_of(run))
 
@@ -147,11 +148,15 @@ def read_cases(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             case = json.loads(line)
-            complete = isinstance(case["name"], str) and isinstance(case["source"], str) and case["expect"]["kind"]
+            complete = (
+                isinstance(case["name"], str) and isinstance(case["source"], str) and case["expect"]["kind"]
+            )
         except (ValueError, KeyError, TypeError):
             complete = False
         if not complete:
-            raise LangError("corpus_invalid", f"line {number} of {path.name} is not a case", line_number=number)
+            raise LangError(
+                "corpus_invalid", f"line {number} of {path.name} is not a case", line_number=number
+            )
         cases.append(case)
     return cases
 

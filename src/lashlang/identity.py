@@ -8,7 +8,7 @@ process is hashed together with every declaration that it can reach, so that equ
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -25,46 +25,34 @@ _FORGOTTEN: Final = frozenset({"start", "end", "name_at", "comments", "source", 
 
 
 class ContentHash(str):
-    """64 hex digits of a SHA-256; a plain text on the wire."""
+    """64 hex digits of a SHA-256.
+
+    This and the refs below exist for type checkers and for spelling: calling one gives a plain `str`, so that it
+    encodes, compares and pickles as the text that it is.
+    """
 
     __slots__ = ()
 
-
-class _Ref(str):
-    """A prefix and a content hash, as one text."""
-
-    __slots__ = ()
-    PREFIX = ""
-
-    def __new__(cls, content_hash: str) -> Self:
-        return super().__new__(cls, cls.PREFIX + content_hash)
-
-    def __getnewargs__(self) -> tuple[str]:
-        return (self.content_hash,)
-
-    @property
-    def content_hash(self) -> ContentHash:
-        """The hash without the prefix."""
-        return ContentHash(self.removeprefix(self.PREFIX))
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The ref that `text` is, prefix included; not validated further."""
-        return cls(text.removeprefix(cls.PREFIX))
+    def __new__(cls, text: str) -> str:  # type: ignore[misc]  # plain text on purpose, see above
+        return str(text)
 
 
-class ModuleRef(_Ref):
+class ModuleRef(str):
     """`lashlang:v1:sha256:` and the hash of a module."""
 
     __slots__ = ()
-    PREFIX = "lashlang:v1:sha256:"
+
+    def __new__(cls, content_hash: str) -> str:  # type: ignore[misc]  # plain text, as ContentHash
+        return f"lashlang:v1:sha256:{content_hash}"
 
 
-class RequiredSurfaceRef(_Ref):
+class RequiredSurfaceRef(str):
     """`lashlang-surface:v1:sha256:` and the hash of what a module needs of a host."""
 
     __slots__ = ()
-    PREFIX = "lashlang-surface:v1:sha256:"
+
+    def __new__(cls, content_hash: str) -> str:  # type: ignore[misc]  # plain text, as ContentHash
+        return f"lashlang-surface:v1:sha256:{content_hash}"
 
 
 class ProcessRef(msgspec.Struct, frozen=True):
@@ -79,7 +67,7 @@ class ProcessRef(msgspec.Struct, frozen=True):
         return f"{self.component}:{self.pos}"
 
 
-def surface_ref(requirements: object) -> RequiredSurfaceRef:
+def surface_ref(requirements: object) -> str:
     """The ref of what a program needs of a host."""
     plain = msgspec.to_builtins(requirements)
     return RequiredSurfaceRef(content_hash([SEMANTICS, "required-surface", plain]))
@@ -123,7 +111,7 @@ def _mentions(declaration: ast.Declaration) -> Iterable[tuple[str, str]]:
                 pass
 
 
-def module_ref(program: ast.Program, required: str, exports: dict[str, ProcessRef]) -> ModuleRef:
+def module_ref(program: ast.Program, required: str, exports: dict[str, ProcessRef]) -> str:
     """The ref of a linked program."""
     declarations = [normal_form(declaration) for declaration in program.declarations]
     main = _Normal([]).statements(program.main)

@@ -12,7 +12,7 @@ from typing import Final
 
 from lashlang.check import HostSurface, LinkedProgram, SurfaceBuilder, check
 from lashlang.machine.code import Code
-from lashlang.machine.drivers import AsyncHost, RunResult, drive, each, refuse_effects, run_code
+from lashlang.machine.drivers import AsyncHost, RunResult, each, refuse_effects, run_code
 from lashlang.machine.effects import Effect, HostError, Ok, Outcome
 from lashlang.machine.execution import Execution, Perform
 from lashlang.machine.meter import Limits
@@ -64,7 +64,7 @@ def compile_program(
 def _code(linked: LinkedProgram, projected: frozenset[str]) -> Code:
     values = {}
     if any(isinstance(node, ProcessValue) for node in walk(linked.program)):
-        from lashlang.artifact import ModuleArtifact  # noqa: PLC0415 - hashing is for the few programs that need it
+        from lashlang.artifact import ModuleArtifact
 
         values = ModuleArtifact.from_program(linked).process_values()
     return Code(linked.program, projected, values)
@@ -75,7 +75,7 @@ def run(
     host: Perform | Mapping[str, Tool] | None = None,
     *,
     surface: HostSurface | None = None,
-    globals: Mapping[str, object] | None = None,  # noqa: A002 - the language's own word
+    globals: Mapping[str, object] | None = None,
     projected: Mapping[str, object] | None = None,
     limits: Limits | None = None,
     clock: Callable[[], int] | None = None,
@@ -119,13 +119,15 @@ async def run_async(
     host: AsyncHost,
     *,
     surface: HostSurface | None = None,
-    globals: Mapping[str, object] | None = None,  # noqa: A002 - the language's own word
+    globals: Mapping[str, object] | None = None,
     projected: Mapping[str, object] | None = None,
     limits: Limits | None = None,
     clock: Callable[[], int] | None = None,
     run_id: str = "run",
 ) -> RunResult:
     """`run` on an event loop: `host` is a coroutine function, the members of a join are awaited together."""
+    from lashlang.machine.loop_driver import drive
+
     code = compile_program(program, surface, projected=projected or ())
     execution = Execution(
         code, values=globals, projected=projected, limits=limits, clock=clock, run_id=run_id

@@ -132,5 +132,3 @@ def _shown(value: Value) -> str:
     if type(value) in (int, float, bool) or value is None:
         return preview(value)
     return f"the string {preview(value)}" if type(value) is str else kind(value)
-
-

@@ -47,7 +47,7 @@ def index(target: Value, at: Value) -> Value:
     raise type_error(f"can't read an index from {kind(target)}")
 
 
-def store(h: Meter, root: Value, path: tuple[Value, ...], value: Value, owned: bool) -> Value:  # noqa: FBT001 - called from generated code, positionally
+def store(h: Meter, root: Value, path: tuple[Value, ...], value: Value, owned: bool) -> Value:
     """`root` with the place at `path` set to `value`; the old `root` is changed only when it is `owned`.
 
     Containers below the root are copied along the path, because only roots are ever known to be unshared.
@@ -115,8 +115,8 @@ def _not_assignable(container: Value, step: Value) -> Fault:
     return type_error(f"can't assign to {preview(step)} here: {what}")
 
 
-def push(h: Meter, items: Value, item: Value, owned: bool) -> list[Value]:  # noqa: FBT001 - called from generated code, positionally
-    """`x = push(x, item)`: appends in place when the list is owned, to a copy otherwise."""
+def push(h: Meter, items: Value, item: Value, owned: bool) -> list[Value]:
+    """Append in place when the list is owned, to a copy otherwise: what assigning `push` to its own list does."""
     if type(items) is not list:
         raise type_error(f"`push` requires a list as the first argument, got {kind(items)}")
     if not owned:
@@ -126,7 +126,7 @@ def push(h: Meter, items: Value, item: Value, owned: bool) -> list[Value]:  # no
     return grown
 
 
-def extend(h: Meter, left: Value, items: list[Value], owned: bool) -> Value:  # noqa: FBT001 - called from generated code, positionally
+def extend(h: Meter, left: Value, items: list[Value], owned: bool) -> Value:
     """`x = x + [items…]`: in place when `x` is an owned list, an ordinary `+` otherwise."""
     if owned and type(left) is list:
         left.extend(items)

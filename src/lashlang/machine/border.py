@@ -87,7 +87,12 @@ def _record(value: dict[object, object], budget: list[int], depth: int, *, autho
         if type(key) is not str:
             raise invalid(f"a record key is a {type(key).__name__}")
         record[_text(key, budget)] = _import(item, budget, depth + 1, authorities=authorities)
-    if authorities and len(record) == 3 and record.keys() == _RESOURCE_KEYS and record["__resource__"] is True:
+    if (
+        authorities
+        and len(record) == 3
+        and record.keys() == _RESOURCE_KEYS
+        and record["__resource__"] is True
+    ):
         if type(record["type"]) is str and type(record["alias"]) is str:
             return Resource(record["type"], record["alias"])
     elif authorities and record.get("type") == "image" and record.keys() == _IMAGE_KEYS:
@@ -144,7 +149,8 @@ def _export(value: Value, budget: list[int], depth: int) -> Value:
         if t is list:
             return [item if type(item) in PLAIN else _export(item, budget, depth + 1) for item in value]
         return {
-            key: item if type(item) in PLAIN else _export(item, budget, depth + 1) for key, item in value.items()
+            key: item if type(item) in PLAIN else _export(item, budget, depth + 1)
+            for key, item in value.items()
         }
     if t is Image:
         return {"type": "image", **value.fields()}

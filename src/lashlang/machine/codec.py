@@ -30,9 +30,7 @@ _RESOURCE: Final = 2
 _IMAGE: Final = 3
 _RANGE: Final = 4
 _SCALARS: Final = frozenset({type(None), bool, int, float, str})
-MAX_BYTES: Final = 256 * 1024 * 1024
-"""Largest encoding that is read: a frame cannot be larger than what a run may hold."""
-
+_PLAIN: Final = _SCALARS | {Resource, Image, range}
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -56,45 +54,63 @@ def encode_values(values: list[Value]) -> bytes:
                 shared[id(value)] = -1
                 continue
             if depth >= MAX_DEPTH:
-                raise LangError("value_too_large", f"a value is nested deeper than {MAX_DEPTH} levels")
+                raise _too_deep()
             seen.add(id(value))
-            for item in value.values() if t is dict else value:
-                if type(item) not in _SCALARS:
-                    stack.append((item, depth + 1))
+            inner = value.values() if t is dict else value
+            stack += [(item, depth + 1) for item in inner if type(item) not in _SCALARS]
         elif t not in _SCALARS:
             special = True
     if not shared and not special:
         return _encoder.encode([[], values])
-    table: list[Any] = []  # Any: msgspec takes extension values
-    return _encoder.encode([table, [_referring(value, shared, table, 0) for value in values]])
+    writer = _Writer(shared)
+    top = [writer.write(value, 0)[0] for value in values]
+    return _encoder.encode([writer.table, top])
 
 
-def _referring(value: Value, shared: dict[int, int], table: list[Any], depth: int) -> Any:  # Any: an extension value
-    """`value` with shared containers as references into `table`, each entered once, inner ones first."""
-    t = type(value)
-    if t in _SCALARS:
-        return value
-    if t is Resource:
-        return _ext(_RESOURCE, [value.type_name, value.alias])
-    if t is Image:
-        return _ext(_IMAGE, list(value.fields().values()))
-    if t is range:
-        return _ext(_RANGE, [value.start, value.stop, value.step])
-    number = shared.get(id(value))
-    if number is not None and number >= 0:
-        return msgspec.msgpack.Ext(_REFERENCE, struct.pack(">I", number))
-    if depth > MAX_DEPTH:
-        raise LangError("value_too_large", f"a value is nested deeper than {MAX_DEPTH} levels")
-    made: Any
-    if t is list:
-        made = [_referring(item, shared, table, depth + 1) for item in value]
-    else:
-        made = {key: _referring(item, shared, table, depth + 1) for key, item in value.items()}
-    if number is None:
-        return made
-    shared[id(value)] = len(table)
-    table.append(made)
-    return msgspec.msgpack.Ext(_REFERENCE, struct.pack(">I", len(table) - 1))
+class _Writer:
+    """Writes values in which containers are shared: each of those once, inner ones first."""
+
+    def __init__(self, shared: dict[int, int]) -> None:
+        self.table: list[Any] = []  # Any: msgspec takes extension values
+        self._shared = shared
+        self._heights: dict[int, int] = {}
+
+    def write(self, value: Value, depth: int) -> tuple[Any, int]:  # Any: an extension value
+        """`value` with references into `table`, and how deeply it nests."""
+        t = type(value)
+        if t in _SCALARS:
+            return value, 0
+        if t is Resource:
+            return _ext(_RESOURCE, [value.type_name, value.alias]), 0
+        if t is Image:
+            return _ext(_IMAGE, list(value.fields().values())), 0
+        if t is range:
+            return _ext(_RANGE, [value.start, value.stop, value.step]), 0
+        number = self._shared.get(id(value))
+        if number is not None and number >= 0:
+            return _reference(number), self._heights[id(value)]
+        if depth >= MAX_DEPTH:
+            raise _too_deep()
+        pairs = [self.write(item, depth + 1) for item in (value.values() if t is dict else value)]
+        height = 1 + max((tall for _, tall in pairs), default=0)
+        if height > MAX_DEPTH:
+            raise _too_deep()
+        items = [made for made, _ in pairs]
+        made = dict(zip(value, items, strict=True)) if t is dict else items
+        if number is None:
+            return made, height
+        self._shared[id(value)] = len(self.table)
+        self._heights[id(value)] = height
+        self.table.append(made)
+        return _reference(len(self.table) - 1), height
+
+
+def _too_deep() -> LangError:
+    return LangError("value_too_large", f"a value is nested deeper than {MAX_DEPTH} levels")
+
+
+def _reference(number: int) -> msgspec.msgpack.Ext:
+    return msgspec.msgpack.Ext(_REFERENCE, struct.pack(">I", number))
 
 
 def _ext(code: int, fields: list[Value]) -> msgspec.msgpack.Ext:
@@ -108,20 +124,22 @@ def decode_values(data: bytes | memoryview) -> list[Value]:
         LangError: `frame_codec` for anything that this module did not write.
     """
     table: list[Value] = []
+    heights: dict[int, int] = {}
+    decoder = msgspec.msgpack.Decoder(ext_hook=lambda code, body: _extension(code, body, table))
     try:
-        raw = msgspec.msgpack.decode(data, type=tuple[list[msgspec.Raw], msgspec.Raw])
-        if raw[0]:
-            decoder = msgspec.msgpack.Decoder(list[Any], ext_hook=lambda code, body: _extension(code, body, table))
-            one = msgspec.msgpack.Decoder(ext_hook=lambda code, body: _extension(code, body, table))
-            for entry in raw[0]:
-                table.append(_checked(one.decode(entry), 0, set()))
-        else:
-            decoder = msgspec.msgpack.Decoder(list[Any], ext_hook=lambda code, body: _extension(code, body, table))
-        values: list[Value] = decoder.decode(raw[1])
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, IndexError, RecursionError) as error:
+        entries, top = msgspec.msgpack.decode(data, type=tuple[list[msgspec.Raw], msgspec.Raw])
+        for entry in entries:
+            value = decoder.decode(entry)
+            heights[id(value)] = _height(value, 0, heights)
+            table.append(value)
+        values = decoder.decode(top)
+    except (msgspec.DecodeError, ValueError, IndexError, RecursionError, struct.error) as error:
         raise LangError("frame_codec", f"the bytes hold no values: {error}") from None
-    known = {id(entry) for entry in table}
-    return [_checked(value, 0, known) for value in values]
+    if type(values) is not list:
+        _refuse(f"a {type(values).__name__} where a list should be")
+    for value in values:
+        _height(value, 0, heights)
+    return values
 
 
 def _extension(code: int, body: memoryview, table: list[Value]) -> Value:
@@ -142,22 +160,23 @@ def _refuse(what: str) -> NoReturn:
     raise LangError("frame_codec", f"the bytes hold {what}")
 
 
-def _checked(value: Value, depth: int, known: set[int]) -> Value:
-    """`value` if it is of the closed set; containers in `known` were checked before."""
+def _height(value: Value, depth: int, known: dict[int, int]) -> int:
+    """How deeply a value of the closed set nests; `known` are the heights of containers that were looked at."""
     t = type(value)
     if t is int:
-        return value if I64_MIN <= value <= I64_MAX else _refuse("a number of more than 64 bits")
-    if t is list or t is dict:
-        if id(value) in known:
-            return value
+        return 0 if I64_MIN <= value <= I64_MAX else _refuse("a number of more than 64 bits")
+    if t is not list and t is not dict:
+        return 0 if t in _PLAIN else _refuse(f"a {t.__name__}")
+    height = known.get(id(value))
+    if height is None:
         if depth >= MAX_DEPTH:
             _refuse(f"a value nested deeper than {MAX_DEPTH} levels")
-        if t is dict and any(type(key) is not str for key in value):
+        if t is dict and not all(type(key) is str for key in value):
             _refuse("a key that is not text")
+        height = 1
         for item in value.values() if t is dict else value:
             if type(item) is not str and item is not None:
-                _checked(item, depth + 1, known)
-        return value
-    if t not in (type(None), bool, float, str, Resource, Image, range):
-        _refuse(f"a {t.__name__}")
-    return value
+                height = max(height, 1 + _height(item, depth + 1, known))
+    if depth + height > MAX_DEPTH:
+        _refuse(f"a value nested deeper than {MAX_DEPTH} levels")
+    return height

@@ -1,12 +1,11 @@
-"""Ways to run a program: at once, on an event loop, against a recording, and while making one.
+"""Ways to run a program on this thread: at once, against a recording, and while making one.
 
-All of them drive the same `Execution` over the same compiled code; they differ in who answers the effects. Nothing
-here decides what a program means.
+All of them (and `loop_driver`) drive the same `Execution` over the same compiled code; they differ in who answers the
+effects. Nothing here decides what a program means.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -90,7 +89,8 @@ def run_code(
     run = Execution(
         code, entry, values=values, projected=projected, limits=limits, clock=clock, run_id=run_id
     )
-    run.advance(host)
+    if run.state == "ready":
+        run.advance(host)
     return result_of(run)
 
 
@@ -110,58 +110,9 @@ def _one(host: Callable[[Effect], Outcome], effect: Effect) -> Outcome:
         return Failed(str(error))
 
 
-async def drive(run: Execution, host: AsyncHost, *, offload: bool | None = None) -> RunResult:
-    """Drive a run on the event loop: effects are awaited, the members of a join together.
-
-    Computing between two effects happens on a worker thread when the program has loops or functions (`offload` says
-    otherwise), so that the loop stays free and a cancellation gets in: cancelling the task stops the program at its
-    next slice of fuel and, as nothing else holds it, drops it.
-    """
-    body = run.compiled.body
-    apart = (body.loops or body.calls_fn) if offload is None else offload
-    if run.state == "waiting":
-        await _answer(run, host)
-    while run.state == "ready":
-        if apart:
-            await _advance_apart(run)
-        else:
-            run.advance(_later)
-        if run.effect is not None:
-            await _answer(run, host)
-    return result_of(run)
-
-
-def _later(effect: Effect) -> Unset:
+def park_all(effect: Effect) -> Unset:
+    """The host that has no answer yet, to anything: each effect parks the program."""
     return LATER
-
-
-async def _advance_apart(run: Execution) -> None:
-    """One stretch of computing on a thread; a cancellation waits for it to stop, which takes a slice of fuel."""
-    task = asyncio.ensure_future(asyncio.to_thread(run.advance, _later))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        run.cancel()
-        await asyncio.wait([task])
-        raise
-
-
-async def _answer(run: Execution, host: AsyncHost) -> None:
-    effect = run.effect
-    assert effect is not None
-    if effect.kind != "join":
-        run.answer(await _awaited(host, effect))
-        return
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_awaited(host, member)) for member in effect.members]
-    run.answer([task.result() for task in tasks])
-
-
-async def _awaited(host: AsyncHost, effect: Effect) -> Outcome:
-    try:
-        return await host(effect)
-    except HostError as error:
-        return Failed(str(error))
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -211,7 +162,7 @@ class Replay:
     facts say where, what was recorded and what is asked now.
     """
 
-    def __init__(self, records: Sequence[Recorded], then: Perform = _later) -> None:
+    def __init__(self, records: Sequence[Recorded], then: Perform = park_all) -> None:
         self._records = {record.ordinal: record for record in records}
         self._then = then
 
@@ -226,7 +177,11 @@ class Replay:
                 "replay_mismatch",
                 f"effect {effect.ordinal} was {record.kind} at {record.site}, "
                 f"the program now asks for {effect.kind} `{effect.name}` at {effect.site}"
-                + ("" if record.site != effect.site or record.kind != effect.kind else " with other arguments"),
+                + (
+                    ""
+                    if record.site != effect.site or record.kind != effect.kind
+                    else " with other arguments"
+                ),
                 ordinal=effect.ordinal,
                 recorded_site=record.site,
                 site=effect.site,

@@ -24,12 +24,14 @@ def duration_ms(value: Value) -> int:
     if type(value) is str:
         match = _DURATION.fullmatch(value.strip())
         if match is None:
-            raise value_error(f"`sleep for` cannot read the duration {preview(value)}; write \"5s\" or milliseconds")
+            raise value_error(
+                f'`sleep for` cannot read the duration {preview(value)}; write "5s" or milliseconds'
+            )
         number = float(match[1]) * _UNITS[match[2] or "ms"]
     elif type(value) in (int, float):
         number = float(value)
     else:
-        raise type_error(f"`sleep for` expects milliseconds or text like \"5s\", got {kind(value)}")
+        raise type_error(f'`sleep for` expects milliseconds or text like "5s", got {kind(value)}')
     if not math.isfinite(number) or not 0 <= number <= _MAX_MS:
         raise value_error(f"`sleep for` needs a duration from 0 up, got {preview(value)}")
     return math.ceil(number)

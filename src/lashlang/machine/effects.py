@@ -69,4 +69,8 @@ class Effect(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """The idempotency key: equal on every attempt and replay of the same run, different within it."""
-        return f"{self.run_id}/{self.ordinal}" if self.index < 0 else f"{self.run_id}/{self.ordinal}.{self.index}"
+        return (
+            f"{self.run_id}/{self.ordinal}"
+            if self.index < 0
+            else f"{self.run_id}/{self.ordinal}.{self.index}"
+        )

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Literal
 
 from lashlang.errors import LangError
-
 from lashlang.machine import ir
 from lashlang.machine.border import from_host, to_host
 from lashlang.machine.code import Code
@@ -25,7 +24,8 @@ from lashlang.machine.requests import Requests
 from lashlang.machine.values import IDLE, UNSET, Unset, Value
 
 State = Literal["ready", "waiting", "finished", "continued", "failed", "error"]
-"""`finished`: `submit` or `finish`; `continued`: the end was reached; `failed`: `fail`; `error`: see `Execution.error`."""
+"""`finished`: `submit` or `finish`; `continued`: the end was reached; `failed`: `fail`; `error`: see
+`Execution.error`."""
 
 Perform = Callable[[Effect], Outcome | Sequence[Outcome] | Unset]
 """A host: gives the outcome of an effect (of each member, for a join), or `LATER`."""
@@ -98,7 +98,9 @@ class Execution:
     def _check_arguments(self) -> None:
         for name in self.compiled.body.params:
             if name not in self._given:
-                raise LangError("missing_process_argument", f"`{self.entry}` needs the argument `{name}`", name=name)
+                raise LangError(
+                    "missing_process_argument", f"`{self.entry}` needs the argument `{name}`", name=name
+                )
 
     @property
     def globals(self) -> dict[str, Value]:
@@ -250,7 +252,9 @@ class Execution:
             raise LangError("not_waiting", f"the run is {self.state}, it waits for no answer")
         site = self.compiled.body.sites[self._site - 1]
         try:
-            self._answer = self._requests.settle(site, self._args, self.effect, _outcomes(self.effect, outcome))
+            self._answer = self._requests.settle(
+                site, self._args, self.effect, _outcomes(self.effect, outcome)
+            )
         except Fault as fault:
             self._answer = Failure(fault)
         except Halt as halt:
@@ -313,7 +317,9 @@ def _outcomes(effect: Effect, answer: Outcome | Sequence[Outcome]) -> tuple[Outc
     """The outcomes of an effect's members, or its own as the only one."""
     if effect.kind != "join":
         if type(answer) not in (Ok, Failed):
-            raise LangError("invalid_outcome", f"the host answered a {effect.kind} with a {type(answer).__name__}")
+            raise LangError(
+                "invalid_outcome", f"the host answered a {effect.kind} with a {type(answer).__name__}"
+            )
         return (answer,)  # type: ignore[return-value]  # as tested
     outcomes = tuple(answer) if isinstance(answer, Sequence) else ()
     if len(outcomes) != len(effect.members) or any(type(each) not in (Ok, Failed) for each in outcomes):
@@ -330,12 +336,13 @@ def _explain(error: BaseException) -> tuple[str, str]:
         case MemoryError():
             return "memory_exhausted", "the process has no memory left for the program"
         case _:
-            return "internal_error", f"generated code failed with {type(error).__name__}; please report this program"
+            return (
+                "internal_error",
+                f"generated code failed with {type(error).__name__}; please report this program",
+            )
 
 
 def _raised_by_generated_code(trace: TracebackType | None) -> bool:
     """Whether an unforeseen exception came out of generated code or a helper of it, and not out of the host."""
     names = [frame.f_code for frame, _ in traceback.walk_tb(trace)]
     return bool(names) and Execution._perform.__code__ not in names
-
-

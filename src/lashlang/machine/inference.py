@@ -51,9 +51,7 @@ _BUILTINS: Final[dict[str, Kinds]] = {
     "len": COUNT,
     "find": COUNT.join(Kinds(NULL)),
     **dict.fromkeys(("empty", "contains", "starts_with", "ends_with"), _BOOL),
-    **dict.fromkeys(
-        ("to_string", "join", "trim", "format", "replace", "lower", "upper", "to_json"), _STR
-    ),
+    **dict.fromkeys(("to_string", "join", "trim", "format", "replace", "lower", "upper", "to_json"), _STR),
     **dict.fromkeys(
         ("keys", "values", "grep_text", "split", "range", "push", "sort", "sort_by", "unique"), _LIST
     ),
@@ -182,7 +180,7 @@ class Inference:
         self.slots[slot] = joined
 
 
-def _bounded(bits: int, natural: bool) -> Kinds:  # noqa: FBT001 - a pair of facts
+def _bounded(bits: int, natural: bool) -> Kinds:
     return Kinds(NUM, bits if bits <= 63 else UNBOUNDED, natural)
 
 

@@ -21,15 +21,15 @@ from lashlang.machine.schema import schema
 from lashlang.machine.values import IDLE, UNSET, Value, equal, truthy
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: `break`
+class _Stop(Exception):
     pass
 
 
-class _Again(Exception):  # noqa: N818 - not an error: `continue`
+class _Again(Exception):
     pass
 
 
-class _Ended(Exception):  # noqa: N818 - not an error: `finish`, `fail`, a function's result
+class _Ended(Exception):
     def __init__(self, how: str, value: Value) -> None:
         self.how = how
         self.value = value

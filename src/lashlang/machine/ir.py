@@ -6,7 +6,8 @@ generator) execute exactly this form, so whatever is decided here (order, charge
 cannot disagree about.
 
 Slots: `v…` variables, `t…` temporaries, `c…` comprehension variables, `q…` what a loop runs over, `i…` its position,
-`s…` what a loop variable held before, `o…` whether a variable's container is its own. `at` is an index into `Body.spans`.
+`s…` what a loop variable held before, `o…` whether a variable's container is its own. `at` is an index into
+`Body.spans`.
 """
 
 from __future__ import annotations

@@ -57,7 +57,9 @@ class Requests:
             payload = to_host(h, args[0]) if args else None
         return Effect(kind_, site.name, payload, ordinal, site.id, self._run_id)
 
-    def settle(self, site: ir.Site, args: tuple[Value, ...], effect: Effect, outcomes: tuple[Outcome, ...]) -> Value:
+    def settle(
+        self, site: ir.Site, args: tuple[Value, ...], effect: Effect, outcomes: tuple[Outcome, ...]
+    ) -> Value:
         """The value of `site`, given the outcome of its effect (of each member, for a join).
 
         Raises:

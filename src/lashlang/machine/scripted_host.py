@@ -74,7 +74,9 @@ class ScriptedHost:
                     self._found(effect.payload).cancelled = True
                     return Ok()
                 case "signal_run":
-                    self._found(effect.payload["run"]).signals.append((effect.name, effect.payload["payload"]))
+                    self._found(effect.payload["run"]).signals.append(
+                        (effect.name, effect.payload["payload"])
+                    )
                     return Ok()
                 case _:
                     return Ok()

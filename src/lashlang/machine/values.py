@@ -27,7 +27,10 @@ MAX_ITEMS: Final = 1_000_000
 MAX_DEPTH: Final = 64
 """Deepest nesting that is compared, printed, walked or carried over the border."""
 
-WHITE_SPACE: Final = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+WHITE_SPACE: Final = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 """Unicode White_Space. `str.strip()` alone would also take U+001C to U+001F."""
 
 Value = Any  # The closed set above; a recursive alias would not survive `type(x) is` narrowing.

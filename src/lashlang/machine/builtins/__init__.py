@@ -60,9 +60,21 @@ TABLE: Final[dict[str, tuple[Callable[..., Value], int, int]]] = {
 
 FRESH: Final = frozenset(
     {
-        "keys", "values", "grep_text", "split", "slice", "push", "range", "sort", "sort_by", "unique", "reverse",
-        "merge", "remove", "json_parse",
-    }  # fmt: skip
+        "keys",
+        "values",
+        "grep_text",
+        "split",
+        "slice",
+        "push",
+        "range",
+        "sort",
+        "sort_by",
+        "unique",
+        "reverse",
+        "merge",
+        "remove",
+        "json_parse",
+    }
 )
 
 ESCAPES: Final[dict[str, int]] = {"push": 1, "validate": 0}
@@ -75,7 +87,11 @@ def bad_arity(name: str, count: int) -> Value:
     if least == most:
         wanted = f"{least} argument{'s' if least != 1 else ''}"
     else:
-        wanted = f"{least} to {most} arguments" if most != ANY_NUMBER else f"at least {least} argument{'s' if least != 1 else ''}"
+        wanted = (
+            f"{least} to {most} arguments"
+            if most != ANY_NUMBER
+            else f"at least {least} argument{'s' if least != 1 else ''}"
+        )
     raise type_error(f"`{name}` takes {wanted}, got {count}")
 
 

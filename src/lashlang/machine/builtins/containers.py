@@ -170,7 +170,7 @@ def sort(h: Meter, items: Value) -> list[Value]:
 
 def sort_by(h: Meter, items: Value, path: Value) -> list[Value]:
     """`sort_by(list, "a.b")`: by a field of its records; the path names it."""
-    from lashlang.machine.access import field  # noqa: PLC0415 - only this builtin reads fields
+    from lashlang.machine.access import field
 
     if type(items) is not list:
         raise type_error(f"`sort_by` requires a list, got {kind(items)}")
@@ -181,7 +181,7 @@ def sort_by(h: Meter, items: Value, path: Value) -> list[Value]:
     found: list[Value] = []
     for item in items:
         for name in names:
-            item = field(item, name)  # noqa: PLW2901 - walks down the path
+            item = field(item, name)
         found.append(item)
     _same_kind("sort_by", found, lambda at: f"`{path}` of item {at}")
     _charge_sort(h, len(found))
@@ -201,7 +201,9 @@ def most(h: Meter, *args: Value) -> Value:
 
 def _extreme(h: Meter, name: str, args: tuple[Value, ...], pick: Callable[[Any], Value]) -> Value:
     several = len(args) > 1
-    found = _same_kind(name, list(args) if several else args[0], lambda at: f"{'argument' if several else 'item'} {at}")
+    found = _same_kind(
+        name, list(args) if several else args[0], lambda at: f"{'argument' if several else 'item'} {at}"
+    )
     if not found:
         raise value_error(f"`{name}` of an empty list")
     h.work(len(found))
@@ -274,4 +276,3 @@ def remove(h: Meter, value: Value, place: Value) -> Value:
 def type_of(h: Meter, value: Value) -> str:
     """`type_of(x)`: the name of its kind."""
     return kind(value)
-

@@ -13,10 +13,10 @@ from types import CodeType
 from typing import Any, Final, NoReturn
 
 from lashlang.machine import access, ir, operators
+from lashlang.machine.border import to_host
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
-from lashlang.machine.border import to_host
 from lashlang.machine.codegen.statements import BodyWriter
 from lashlang.machine.codegen.whitelist import check
 from lashlang.machine.fault import Fault

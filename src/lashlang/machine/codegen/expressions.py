@@ -42,7 +42,9 @@ class Expressions:
         """Text whose Python truth is the truth of `node`."""
         match node:
             case ir.Both():
-                return "(" + (" and " if node.every else " or ").join(map(self.condition, node.operands)) + ")"
+                return (
+                    "(" + (" and " if node.every else " or ").join(map(self.condition, node.operands)) + ")"
+                )
             case ir.Opposite():
                 return f"(not {self.condition(node.operand)})"
             case ir.Truth():
@@ -289,7 +291,9 @@ class Expressions:
         return self._helper(node.at, f"schema(h, k{ty}, k{names}{args})")
 
     def _choice(self, node: ir.Choice) -> str:
-        return f"({self.value(node.then)} if {self.condition(node.condition)} else {self.value(node.otherwise)})"
+        return (
+            f"({self.value(node.then)} if {self.condition(node.condition)} else {self.value(node.otherwise)})"
+        )
 
     def _both(self, node: ir.Both) -> str:
         return "(" + (" and " if node.every else " or ").join(map(self.truth, node.operands)) + ")"

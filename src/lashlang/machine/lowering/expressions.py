@@ -18,7 +18,9 @@ from lashlang.machine.schema import schema_of, type_names
 from lashlang.machine.values import Resource
 from lashlang.syntax import ast
 
-_TEXT_RESULTS: Final = frozenset({"to_string", "join", "trim", "format", "lower", "upper", "replace", "to_json"})
+_TEXT_RESULTS: Final = frozenset(
+    {"to_string", "join", "trim", "format", "lower", "upper", "replace", "to_json"}
+)
 
 
 def _list(b: Builder, node: ast.ListLiteral) -> ir.Expr:
@@ -151,7 +153,7 @@ def _arm(b: Builder, node: ast.Expr, slot: str, at: int, *, truth: bool = False)
 
 def _branch(b: Builder, test: ir.Expr, then: list[ir.Stmt], otherwise: list[ir.Stmt], at: int) -> None:
     """Emit a branch whose `then` was lowered just now; effects inside are those made since it began."""
-    sites = [number for number in _sites_in(then)]
+    sites = _sites_in(then)
     span = (sites[0], sites[-1], sites[-1]) if sites else (0, 0, 0)
     b.emit(ir.Branch(test, then, otherwise, at, span))
 

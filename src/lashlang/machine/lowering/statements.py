@@ -157,7 +157,8 @@ def _put(b: Builder, node: ast.Assign) -> None:
     *values, value = operands(b, [*indexes, node.value])
     waiting = iter(values)
     path: list[ir.Expr] = [
-        ir.Const(step.name) if isinstance(step, ast.FieldStep) else next(waiting) for step in node.target.steps
+        ir.Const(step.name) if isinstance(step, ast.FieldStep) else next(waiting)
+        for step in node.target.steps
     ]
     slot = b.variable(node.target.name)
     sure = slot in b.bound
