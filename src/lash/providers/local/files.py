@@ -97,6 +97,8 @@ def _downloaded(workplace: Path) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired as problem:
         raise _fetch_failed(f"pip did not finish within {_DOWNLOAD_SECONDS} s") from problem
+    except OSError as problem:
+        raise _fetch_failed(f"{sys.executable} cannot be run: {problem}") from problem
     wheels = list(workplace.glob("*.whl"))
     if done.returncode != 0 or not wheels:
         raise _fetch_failed(f"pip said: {done.stderr.strip()[-500:] or done.returncode}")

@@ -12,6 +12,7 @@ from lash.providers.extras import require_extra, require_key
 from lash.providers.openai_chat.constrained import (
     ConstrainedAssembler,
     decision_format,
+    repeats_itself,
     told_in_text,
     with_tools_described,
 )
@@ -25,7 +26,7 @@ from lash.providers.openai_chat.request import (
 from lash.providers.openai_chat.stream import ChatAssembler
 from lash.providers.schema_projection import Projection
 from lash.providers.vendor_model import Timeouts, VendorModel
-from lash.values import ModelRequest, ModelResponse, TextDelta, TextPart
+from lash.values import ModelRequest, ModelResponse, ReasoningPart, TextDelta, TextPart
 
 _NO_KEY = "none"  # what a server without keys is told; the SDK insists on one
 
@@ -122,9 +123,11 @@ class OpenAIChat(VendorModel):
             sink(event)
 
         decision = await self._ask(payload, assembler, listen)
-        if assembler.wants_to_answer:
-            answer = await self._answer(request, sink)
-            return answer.replace(parts=decision.parts + answer.parts, usage=decision.usage + answer.usage)
+        repeats = self.dialect.answer_repeated_calls and repeats_itself(request, decision)
+        if assembler.wants_to_answer or (repeats and request.tool_choice != "required"):
+            answer = await self._answer(told, sink)
+            thoughts = tuple(part for part in decision.parts if isinstance(part, ReasoningPart))
+            return answer.replace(parts=thoughts + answer.parts, usage=decision.usage + answer.usage)
         if not heard:
             for part in decision.parts:
                 if isinstance(part, TextPart):
