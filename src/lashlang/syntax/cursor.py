@@ -126,11 +126,11 @@ class Cursor:
         self.advance()
         return value
 
-    def key(self, what: str) -> str:
+    def key(self, what: str, *, hint: str = "") -> str:
         """Steps over an identifier, a string or a reserved word and returns its text."""
         kind = self.kind
         if kind not in ("name", "string") and kind not in RESERVED:
-            self.expected(what)
+            self.expected(what, hint=hint)
         value = self.tokens.values[self.advance()]
         return value if isinstance(value, str) else kind
 

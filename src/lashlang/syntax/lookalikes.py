@@ -145,6 +145,8 @@ def _structure(tokens: Tokens, at: int, before: str, here: str, after: str) -> s
     """Statements and literals of other languages."""
     opener = _statement_word(tokens, at)
     match before, here:
+        case (("if" | "for" | "in" | "print" | "submit" | "cancel" | "call" | "await"), "="):
+            return f"`{before}` is a reserved word; choose another name for the variable"
         case "name", "," if _after_for(tokens, at):
             return _AFTER_FOR
         case _, "else" if opener == "if" and before != "}":

@@ -69,7 +69,9 @@ class ProgramParser(StatementParser):
         self.advance()
         name_at = self.here()
         name = self.name("the name of the type")
-        self.take("=", f"`=` behind `type {name[:40]}`")
+        if self.kind != "=":
+            self.expected(f"`=` behind `type {name[:40]}`", hint=f"write: type {name[:40]} = {{ … }}")
+        self.advance()
         ty = self.type_expr()
         return ast.TypeDecl(name, ty, name_at, start=start, end=self.behind())
 

@@ -190,9 +190,9 @@ def _start(parser: ExpressionParser) -> Expr | None:
     height = 0
     while parser.kind != ")":
         at = parser.here()
-        name = parser.key("an argument name or `)`")
+        hint = "arguments of a process are named: start work(item: value)"
+        name = parser.key("an argument name or `)`", hint=hint)
         if parser.kind != ":":
-            hint = "arguments of a process are named: start work(item: value)"
             parser.expected(f"`:` behind the argument name `{name[:40]}`", hint=hint)
         parser.advance()
         value = parser.expr()
