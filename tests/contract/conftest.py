@@ -38,6 +38,12 @@ class Backend:
         self._opened.append(database)
         return database
 
+    async def restart(self, handle: Database) -> None:
+        """Close a handle; on memory, where it is the only one, open it again as a new owner."""
+        await handle.close()
+        if self.kind == "memory":
+            await handle.connect()
+
     async def close(self) -> None:
         """Close every handle."""
         for database in reversed(self._opened):
