@@ -61,11 +61,12 @@ def _sqlite_class() -> Any:
     return getattr(importlib.import_module("lash.backends.sql"), "SqliteDatabase", None)
 
 
-def _kinds() -> list[str]:
+def backend_kinds() -> list[str]:
+    """Return the backends that there are."""
     return ["memory", "sqlite"] if _sqlite_class() is not None else ["memory"]
 
 
-@pytest.fixture(params=_kinds())
+@pytest.fixture(params=backend_kinds())
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
     backend = Backend(request.param, tmp_path)
     await backend.open(backend.db)
