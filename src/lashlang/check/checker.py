@@ -12,7 +12,7 @@ from typing import Final
 from lashlang.check.expressions import EXPRESSIONS
 from lashlang.check.findings import Findings, Span
 from lashlang.check.linked import FunctionSignature, ProcessSignature
-from lashlang.check.relations import Relations
+from lashlang.check.relations import ANY, Relations
 from lashlang.check.requirements import RequirementRecorder
 from lashlang.check.scope import Scope
 from lashlang.check.surface import HostSurface, roots
@@ -146,5 +146,11 @@ class Checker:
         return isinstance(ty, TypeRef) and ty.name not in self.types and self.surface.is_opaque(ty.name)
 
     def _unfold(self, ref: TypeRef) -> TypeExpr | None:
-        declared = self.types.get(ref.name)
-        return declared if declared is not None else self.surface.data_types.get(ref.name)
+        known = self.types.get(ref.name) or self.surface.data_types.get(ref.name)
+        if (
+            known is None
+            and ref.name not in self.surface.resource_types
+            and not self.surface.is_opaque(ref.name)
+        ):
+            return ANY  # reported as unknown_type where it is written
+        return known

@@ -40,7 +40,8 @@ DICT: Final = TypeDict()
 LIST: Final = TypeList(ANY)
 
 _MAX_OPTIONS: Final = 12
-_MAX_SIZE: Final = 200
+_MAX_SIZE: Final = 100
+_MAX_UNFOLDINGS: Final = 50
 
 Unfold = Callable[[TypeRef], TypeExpr | None]
 """What a name stands for: its declaration or data type, or None for an authority or opaque type."""
@@ -122,6 +123,7 @@ class Relations:
     def __init__(self, unfold: Unfold) -> None:
         self._unfold = unfold
         self._assuming: set[tuple[TypeExpr, TypeExpr]] = set()
+        self._unfoldings = 0
 
     def structure(self, ty: TypeExpr) -> TypeExpr:
         """`ty` with names looked up until something else than a known name stands there."""
@@ -157,11 +159,17 @@ class Relations:
             if isinstance(source, TypeUnion):
                 return all(self.assignable(option, target) for option in source.options)
             return False
+        if self._unfoldings >= _MAX_UNFOLDINGS:
+            return True  # names behind names behind names: no difference is in sight
         self._assuming.add(pair)
-        try:
-            return self.assignable(left, right)
-        finally:
+        self._unfoldings += 1
+        fits = self.assignable(left, right)
+        self._unfoldings -= 1
+        if not fits:
             self._assuming.discard(pair)
+        if not self._unfoldings:
+            self._assuming.clear()
+        return fits
 
     def _assignable_structures(self, source: TypeExpr, target: TypeExpr) -> bool:
         match source, target:

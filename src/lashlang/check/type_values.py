@@ -20,6 +20,7 @@ from lashlang.syntax import (
     TypeTriggerHandle,
     TypeUnion,
 )
+from lashlang.syntax.limits import MAX_NESTING
 
 if TYPE_CHECKING:
     from lashlang.check.checker import Checker
@@ -48,10 +49,17 @@ class _Inliner:
         self._place = place
         self._open: list[str] = []
         self._parts = 0
+        self._depth = 0
         self._refused = False
 
     def inline(self, ty: TypeExpr) -> TypeExpr:
         self._parts += 1
+        self._depth += 1
+        inlined = self._inlined(ty)
+        self._depth -= 1
+        return inlined
+
+    def _inlined(self, ty: TypeExpr) -> TypeExpr:
         match ty:
             case TypeRef():
                 return self._reference(ty)
@@ -98,7 +106,7 @@ class _Inliner:
                 checker.needs.data_type(name)
                 return data
             return ref
-        if name in self._open or self._parts > _MAX_PARTS:
+        if name in self._open or self._parts > _MAX_PARTS or self._depth > MAX_NESTING:
             self._refuse(name)
             return ref
         self._open.append(name)
