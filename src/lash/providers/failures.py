@@ -46,7 +46,7 @@ MODEL_FAILURES: Mapping[str, FailureClass] = MappingProxyType(
         "model_content_filter": FailureClass(
             "validation", False, "the vendor's filter refuses the content", "content_filter"
         ),
-        "model_local_failed": FailureClass("transport", True, "the local model server did not start"),
+        "model_local_failed": FailureClass("transport", False, "the local model server did not start"),
         "model_error_unknown": FailureClass("unknown", False, "the vendor reports what no rule here knows"),
     }
 )

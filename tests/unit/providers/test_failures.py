@@ -392,5 +392,4 @@ def test_only_what_may_pass_is_retried() -> None:
         "model_transport",
         "model_stream_cut",
         "model_garbage",
-        "model_local_failed",
     }

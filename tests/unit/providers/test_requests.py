@@ -433,3 +433,30 @@ async def test_what_could_not_be_sent_is_said(
     )
 
     assert answer.diagnostic == "not sent, because the model does not take it: seed, stop, temperature"
+
+
+async def test_a_shaped_answer_is_asked_for_on_anthropics_wire(
+    vendor: Any, open_model: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
+    """The field travels beside what the SDK knows by name, and must still arrive at the top."""
+    vendor.events(
+        "anthropic",
+        [
+            {"type": "message_start", "message": {"id": "m", "model": "x", "content": [], "usage": {}}},
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "text", "text": '{"n": 1}'},
+            },
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+            {"type": "message_stop"},
+        ],
+    )
+    model = open_model("anthropic")
+
+    answer = await model.complete(ask(model, output=SHAPE), lambda _: None)
+
+    assert answer.parts == (TextPart(text='{"n": 1}'),)
+    assert vendor.asked[0].body["output_config"]["format"]["type"] == "json_schema"
+    assert vendor.asked[0].body["stream"] is True

@@ -67,4 +67,7 @@ class AnthropicMessages(VendorModel):
             projection=projection,
             notes=unsent_note(unsent_options(request, payload)),
         )
-        return await self._converse(self._client.messages.create(**payload), assembler, sink)
+        # Older SDKs that lash still works with have no parameter of this name.
+        late = {name: payload.pop(name) for name in ("output_config",) if name in payload}
+        call = self._client.messages.create(**payload, extra_body=late or None)
+        return await self._converse(call, assembler, sink)

@@ -84,7 +84,7 @@ class ResponsesAssembler:
         if self._last.get("status") != "incomplete":
             return "stop"
         match (self._last.get("incomplete_details") or {}).get("reason"):
-            case "max_output_tokens":
+            case "max_output_tokens" | None:  # compatible servers leave the usual reason out
                 return "output_limit"
             case "content_filter":
                 return "content_filter"
