@@ -1,0 +1,184 @@
+"""No path leads out of the root."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lash.errors import ToolError
+from lash.tools.files.reading import PageSize, read_page
+from lash.tools.files.root import Root
+
+INSIDE, OUTSIDE = "inside", "secret"
+
+
+def read(root: Root, path: str) -> str:
+    return read_page(root, path, 1, 10, PageSize())
+
+
+def code_of(root: Root, path: str) -> str:
+    with pytest.raises(ToolError) as caught:
+        read(root, path)
+    assert OUTSIDE not in caught.value.message or OUTSIDE in path
+    return caught.value.code
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with links of every kind, beside what must not be read."""
+    world = tmp_path_factory.mktemp("world")
+    (world / OUTSIDE).write_text(OUTSIDE)
+    (world / "root-2").mkdir()  # begins like the root
+    (world / "root-2" / "f").write_text(OUTSIDE)
+    root = world / "root"
+    (root / "a" / "b").mkdir(parents=True)
+    for directory in (root, root / "a", root / "a" / "b"):
+        (directory / "f").write_text(INSIDE)
+    (root / "up").symlink_to("..")
+    (root / "a" / "up").symlink_to("..")
+    (root / "a" / "b" / "far").symlink_to("../../..")
+    (root / "abs-in").symlink_to(root / "a")
+    (root / "abs-out").symlink_to(world / OUTSIDE)
+    (root / "rel-out").symlink_to(f"../{OUTSIDE}")
+    (root / "tricky").symlink_to(f"{root}/../{OUTSIDE}")
+    (root / "sibling").symlink_to(world / "root-2" / "f")
+    (root / "etc").symlink_to("/etc")
+    (root / "slash").symlink_to("/")
+    (root / "chain").symlink_to("a/up/abs-in/b/f")
+    (root / "loop").symlink_to("loop")
+    return world
+
+
+@pytest.mark.parametrize(
+    "path", ["f", "a/f", "a/../f", "abs-in/f", "a/up/f", "chain", "a/up/a/up/a/b/../f", "./f"]
+)
+def test_links_that_stay_inside_work(world: Path, path: str) -> None:
+    assert read(Root(world / "root"), path) == INSIDE
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        f"../{OUTSIDE}",
+        f"a/../../{OUTSIDE}",
+        f"up/{OUTSIDE}",
+        f"a/up/up/{OUTSIDE}",
+        f"a/b/far/{OUTSIDE}",
+        "abs-out",
+        "rel-out",
+        "tricky",
+        "sibling",
+        "etc/passwd",
+        "slash/etc/passwd",
+        "/etc/passwd",
+        "//etc/passwd",
+        f"a/up/../{OUTSIDE}",
+    ],
+)
+def test_paths_that_lead_outside_are_refused(world: Path, path: str) -> None:
+    assert code_of(Root(world / "root"), path) == "path_outside_root"
+
+
+def test_absolute_paths_count_by_whole_names(world: Path) -> None:
+    root = Root(world / "root")
+    assert read(root, f"{world}/root/f") == INSIDE
+    assert code_of(root, f"{world}/root-2/f") == "path_outside_root"
+    assert code_of(root, f"{world}/root/../{OUTSIDE}") == "path_outside_root"
+
+
+def test_a_root_that_is_itself_a_link_is_known_by_both_names(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(world / "root")
+    root = Root(tmp_path / "alias")
+    assert read(root, "a/f") == INSIDE
+    assert read(root, f"{tmp_path}/alias/f") == INSIDE
+    assert read(root, f"{world}/root/f") == INSIDE
+    assert read(root, "abs-in/f") == INSIDE
+
+
+def test_links_that_go_in_circles_end(world: Path) -> None:
+    assert code_of(Root(world / "root"), "loop") == "not_found"
+
+
+def test_the_whole_machine_may_be_the_root() -> None:
+    with Root("/").located("/etc") as place:
+        assert place.path == "etc"
+    assert code_of(Root("/"), "/..") == "path_outside_root"
+
+
+names = st.sampled_from(
+    [
+        "a",
+        "b",
+        "f",
+        "..",
+        ".",
+        "",
+        "up",
+        "far",
+        "abs-in",
+        "abs-out",
+        "rel-out",
+        "tricky",
+        "sibling",
+        "slash",
+        OUTSIDE,
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@given(
+    path=st.lists(names, max_size=12).map("/".join)
+    | st.text(max_size=30)
+    | st.text("/.~\\%2e\0 a", max_size=30)
+)
+def test_no_string_reads_what_is_outside(world: Path, path: str) -> None:
+    root = Root(world / "root")
+    before = len(os.listdir("/dev/fd"))
+    try:
+        text = read(root, path)
+    except ToolError:
+        text = INSIDE
+    assert text == INSIDE
+    assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.fixture
+def swapping(tmp_path: Path) -> Iterator[Root]:
+    """A root in which `d` is a directory and a link to the outside, in turns, as fast as can be."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "f").write_text(OUTSIDE)
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (root / "d" / "f").write_text(INSIDE)
+    (root / "link").symlink_to("../outside")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (root / "d").rename(root / "kept")
+            (root / "link").rename(root / "d")
+            (root / "d").rename(root / "link")
+            (root / "kept").rename(root / "d")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    yield Root(root)
+    stop.set()
+    thread.join()
+
+
+def test_exchanging_a_directory_for_a_link_leads_nowhere(swapping: Root) -> None:
+    seen = set()
+    for _ in range(2000):
+        with suppress(ToolError):
+            seen.add(read(swapping, "d/f"))
+    assert seen <= {INSIDE}
