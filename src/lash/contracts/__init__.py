@@ -5,6 +5,7 @@ The seed's six (`EffectHost`, `ProcessRegistry`, `RuntimePersistence`, `HostEven
 all out over one transaction engine.
 """
 
+from lash.contracts.artifacts import LashlangArtifactStore
 from lash.contracts.attachments import AttachmentStore
 from lash.contracts.catalog import SessionCatalog
 from lash.contracts.database import Database, Subscription
@@ -15,6 +16,7 @@ from lash.contracts.effects import (
     RuntimeEffectLocalExecutor,
     ScopedEffectController,
 )
+from lash.contracts.host_events import HostEventStore
 from lash.contracts.ingress import SessionLeases, TurnIngress
 from lash.contracts.journal import EffectJournal
 from lash.contracts.models import Model, ModelCallError, ModelCapabilities, StreamSink
@@ -30,6 +32,8 @@ __all__ = [
     "EffectBody",
     "EffectHost",
     "EffectJournal",
+    "HostEventStore",
+    "LashlangArtifactStore",
     "Model",
     "ModelCallError",
     "ModelCapabilities",

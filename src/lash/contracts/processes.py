@@ -7,6 +7,7 @@ from typing import Protocol
 
 from lash.values import (
     DurabilityTier,
+    Json,
     ProcessAwaitOutput,
     ProcessEvent,
     ProcessEventAppendRequest,
@@ -20,6 +21,7 @@ from lash.values import (
     ProcessRegistration,
     ProcessScope,
     ProcessSessionDeleteReport,
+    WakeDeliveryRecord,
 )
 
 
@@ -116,6 +118,19 @@ class ProcessRegistry(Protocol):
         """Return the first event of a type after `sequence`, now or once any handle appends it (R-24)."""
         ...
 
+    async def list_wake_deliveries(self, process_id: str) -> list[WakeDeliveryRecord]:
+        """Return a process's wakes by sequence, and which batch carries each to its session (B-8)."""
+        ...
+
+    async def processes_changed_since(
+        self, cursor: int, *, limit: int = 100
+    ) -> tuple[list[ProcessRecord], int]:
+        """Return processes in the order of their last change, after a cursor, and the next cursor (B-18).
+
+        Start with 0. A process that changes again is returned again; none is missed.
+        """
+        ...
+
     async def ack_wake(self, process_id: str, sequence: int) -> None:
         """Mark a wake as handled; anything else is left alone (R-23)."""
         ...
@@ -156,4 +171,31 @@ class ProcessRegistry(Protocol):
         self, lease: ProcessLease, output: ProcessAwaitOutput
     ) -> ProcessRecord:
         """End a process and give its lease back in one transaction (contract 5, B-10)."""
+        ...
+
+    async def start_process_attempt(self, lease: ProcessLease) -> ProcessRecord:
+        """Note that the holder of a lease runs the process now; attempts have consecutive numbers (B-9).
+
+        Raises:
+            LashError: `process_lease_lost`; `process_already_terminal`; `process_externally_owned` (R-50);
+                `process_owner_bound` for a second attempt of what must not run twice;
+                `process_attempts_exhausted`.
+        """
+        ...
+
+    async def request_abandon(self, process_id: str, *, requested_by: str, reason: str) -> ProcessRecord:
+        """Ask that a process be given up once nobody runs it; the first request stands (B-9).
+
+        Raises:
+            LashError: `process_already_terminal`.
+        """
+        ...
+
+    async def abandon_process(self, process_id: str, *, written_by: str, evidence: Json) -> ProcessRecord:
+        """End a process that must not, or should not, be run again; elapsed time alone is no reason (B-9).
+
+        Raises:
+            LashError: `process_lease_held` while somebody runs it; `process_already_terminal`;
+                `process_not_abandonable` when it may still be run and nobody asked to give it up.
+        """
         ...

@@ -3,17 +3,48 @@
 Every backend asks these and only stores; so a rule is written once. One module a noun.
 """
 
-from lash.rules import blobs, commits, graph, journal, leases, ledger, manifest, queue, storable, turns
+from lash.rules import (
+    artifacts,
+    blobs,
+    commits,
+    event_schemas,
+    event_semantics,
+    graph,
+    journal,
+    leases,
+    ledger,
+    manifest,
+    process_events,
+    process_leases,
+    process_projection,
+    process_recovery,
+    process_registration,
+    queue,
+    selectors,
+    storable,
+    triggers,
+    turns,
+)
 
 __all__ = [
+    "artifacts",
     "blobs",
     "commits",
+    "event_schemas",
+    "event_semantics",
     "graph",
     "journal",
     "leases",
     "ledger",
     "manifest",
+    "process_events",
+    "process_leases",
+    "process_projection",
+    "process_recovery",
+    "process_registration",
     "queue",
+    "selectors",
     "storable",
+    "triggers",
     "turns",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 from lash.values.hashing import stable_hash
@@ -171,6 +172,31 @@ class ProcessWakeDelivery(Record, frozen=True, kw_only=True):
     input: str
     created_at_ms: int
     process_caused_by: CausalRef | None = None
+
+
+class WakeDeliveryState(StrEnum):
+    """What has become of a wake (contract 5, B-8)."""
+
+    ENQUEUED = "enqueued"
+    DISCARDED = "discarded"
+
+
+class WakeDiscardReason(StrEnum):
+    """Why a wake was not delivered."""
+
+    TARGET_GONE = "target_gone"
+
+
+class WakeDeliveryRecord(Record, frozen=True, kw_only=True):
+    """A wake as stored beside its event, and the batch that carries it to its session.
+
+    Wakes of one dedupe key may share a batch that nobody had taken up yet.
+    """
+
+    delivery: ProcessWakeDelivery
+    state: WakeDeliveryState
+    batch_id: str | None = None
+    reason: WakeDiscardReason | None = None
 
 
 class ProcessEventAppendResult(Record, frozen=True, kw_only=True):

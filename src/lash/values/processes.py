@@ -141,6 +141,8 @@ class ProcessRecord(JsonRecord, frozen=True, kw_only=True, eq=False):
     wake_target: ProcessScope | None = None
     environment_ref: str | None = None
     last_sequence: int = 0
+    attempts: int = 0
+    abandon_requested: bool = False
 
     @property
     def is_terminal(self) -> bool:

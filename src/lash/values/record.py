@@ -46,8 +46,18 @@ class JsonRecord(Record, frozen=True, eq=False):
 
 
 def plain(value: object) -> Json:
-    """Return `value` (a record, or anything made of records) as plain JSON values."""
-    return msgspec.to_builtins(value, builtin_types=())
+    """Return `value` (a record, or anything made of records) as plain JSON values.
+
+    Raises:
+        LashError: `json_not_representable` for an object that is no data, and for endless nesting.
+    """
+    try:
+        return msgspec.to_builtins(value, builtin_types=())
+    except RecursionError:
+        why = "it is nested too deeply"
+    except TypeError as problem:
+        why = str(problem)
+    raise LashError("json_not_representable", f"the value cannot be kept as JSON: {why}", why=why)
 
 
 _encoder = msgspec.json.Encoder()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from lash.errors import LashError
 from lash.values.hashing import stable_hash
 from lash.values.record import Json, JsonRecord, Record
@@ -137,6 +139,42 @@ class TriggerDeliveryReservation(Record, frozen=True, kw_only=True):
     occurrence: HostEventOccurrenceRecord
     subscription: TriggerSubscriptionRecord
     process_id: str
+
+
+class TriggerDeliveryState(StrEnum):
+    """What has become of a delivery (contract 5, B-20)."""
+
+    RESERVED = "reserved"
+    STARTED = "started"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+
+
+class TriggerDelivery(Record, frozen=True, kw_only=True):
+    """A delivery as stored: its process is started once, by whoever gets to it.
+
+    `reason` says why it failed or was discarded.
+    """
+
+    occurrence_id: str
+    subscription_id: str
+    process_id: str
+    reserved_at_ms: int
+    updated_at_ms: int
+    state: TriggerDeliveryState = TriggerDeliveryState.RESERVED
+    reason: str | None = None
+
+
+class HostEventIngest(Record, frozen=True, kw_only=True):
+    """What recording an occurrence and reserving its deliveries came to, in one transaction.
+
+    `reservations` are the new ones; `deliveries` are all of the occurrence, those of earlier calls included.
+    """
+
+    occurrence: HostEventOccurrenceRecord
+    reservations: tuple[TriggerDeliveryReservation, ...] = ()
+    deliveries: tuple[TriggerDelivery, ...] = ()
+    replayed: bool = False
 
 
 def trigger_source_key(source_type: str, source: Json) -> str:
