@@ -1,4 +1,80 @@
 """Where lash keeps what it promises to keep: one package for each kind of store.
 
-The packages are siblings that do not know each other.
+The packages are siblings that do not know each other. A backend is chosen by URL and imported only then.
 """
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from lash.contracts import Database
+from lash.errors import LashError
+from lash.values import Clock, IdSource
+
+__all__ = ["open_database"]
+
+_BACKENDS = {
+    "memory": "lash.backends.memory:MemoryDatabase",
+    "sqlite": "lash.backends.sql:SqliteDatabase",
+}
+_ENTRY_POINTS = "lash.backends"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two characters at least: C: is a drive
+
+
+def open_database(
+    url: str | os.PathLike[str],
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+    test_clock: Clock | None = None,
+    **options: Any,  # each backend has its own
+) -> Database:
+    """Return the database that a URL names. Nothing is opened before `connect` or its first use.
+
+    Args:
+        url: A path, `sqlite:///PATH`, `memory:`, or a URL whose scheme a package offers under the entry
+            point group `lash.backends`.
+        clock: Where time comes from; the machine's clock by default.
+        ids: Where ids come from; random by default.
+        test_clock: A clock that a test sets, used in place of every other one, a server's included.
+        options: Passed on to the backend.
+
+    Raises:
+        LashError: `backend_unknown_scheme`.
+    """
+    text = os.fspath(url)
+    scheme = _scheme_of(text)
+    make = _factory(scheme, text)
+    if scheme == "memory":
+        return make(text, clock=test_clock or clock, ids=ids, **options)
+    return make(text, clock=clock, ids=ids, test_clock=test_clock, **options)
+
+
+def _scheme_of(text: str) -> str:
+    found = _SCHEME.match(text)
+    if found is None or os.path.exists(text):
+        return "sqlite"
+    return found[1].lower()
+
+
+def _factory(scheme: str, url: str) -> Callable[..., Database]:
+    name = _BACKENDS.get(scheme)
+    if name is not None:
+        module, _, attribute = name.partition(":")
+        made_here: Callable[..., Database] = getattr(import_module(module), attribute)
+        return made_here
+    for entry in entry_points(group=_ENTRY_POINTS, name=scheme):
+        made_elsewhere: Callable[..., Database] = entry.load()
+        return made_elsewhere
+    raise LashError(
+        "backend_unknown_scheme",
+        f"no backend serves {scheme}: ({url!r}); use a path, sqlite:///PATH or memory:, or install a package "
+        f"that offers {scheme!r} under the entry point group {_ENTRY_POINTS!r}",
+        scheme=scheme,
+        known=sorted(_BACKENDS),
+    )

@@ -1,0 +1,92 @@
+"""Deleting a session: everything that it owns goes, its id stays (ruling 30)."""
+
+from __future__ import annotations
+
+from lash.backends.sql.engine import Tx
+from lash.backends.sql.node_rows import DELETE_RANGE, session_range
+from lash.backends.sql.session_rows import announce, find_session
+from lash.backends.sql.store import Store, json_list
+from lash.errors import LashError
+from lash.rules.journal import turn_scopes_prefix
+from lash.rules.leases import lease_is_live
+from lash.values import SessionDeletion
+
+COUNT_NODES = "SELECT count(*) FROM node WHERE key BETWEEN ? AND ?"
+DELETE_ITEMS = "DELETE FROM queue_items WHERE enqueue_seq IN (SELECT enqueue_seq FROM queue WHERE sid = ?)"
+DELETE_QUEUE = "DELETE FROM queue WHERE sid = ?"
+_TURN_EFFECTS = "sid = ? AND scope_type = 'turn'"
+DELETE_OUTCOMES = f"""DELETE FROM effect_outcome WHERE effect_seq IN
+    (SELECT effect_seq FROM effect WHERE {_TURN_EFFECTS})"""  # noqa: S608
+DELETE_EFFECTS = f"DELETE FROM effect WHERE {_TURN_EFFECTS}"  # noqa: S608
+DELETE_WAITS = "DELETE FROM wait WHERE substr(scope_key, 1, length(?1)) = ?1"
+OWN_ATTACHMENTS = "SELECT attachment_id FROM attachment_manifest WHERE sid = ?"
+DELETE_MANIFEST = "DELETE FROM attachment_manifest WHERE sid = ?"
+_ORPHANED = """attachment_id IN (SELECT value FROM json_each(?))
+    AND attachment_id NOT IN (SELECT attachment_id FROM attachment_manifest)"""
+DELETE_DESCRIPTIONS = f"DELETE FROM attachment_description WHERE {_ORPHANED}"  # noqa: S608
+DELETE_ATTACHMENTS = f"DELETE FROM attachment WHERE {_ORPHANED}"  # noqa: S608
+SIMPLE_DELETES = (
+    "DELETE FROM stamp WHERE sid = ?",
+    "DELETE FROM usage_counted WHERE sid = ?",
+    "DELETE FROM session_setup WHERE sid = ?",
+    "DELETE FROM session_meta WHERE sid = ?",
+)
+DELETE_LABELS = "DELETE FROM session_label WHERE session_id = ?"
+ENTOMB = """UPDATE session SET agent = NULL, title = NULL, labels = '[]', search_text = '', deleted_at_ms = ?,
+    updated_at_ms = ?, lease_owner_id = NULL, lease_token = NULL, lease_claimed_at_ms = 0,
+    lease_expires_at_ms = 0, revision = 0, leaf_node_id = NULL, path_digest = '',
+    current_agent_frame_id = '', checkpoint_ref = NULL, manifest = NULL, ledger = '[]', setup_hash = ''
+    WHERE sid = ?"""
+
+
+async def delete_session(tx: Tx, store: Store, session_id: str) -> SessionDeletion:
+    """Delete a session's rows and leave its tombstone.
+
+    Raises:
+        LashError: `session_unknown`, `session_busy`.
+    """
+    session = await find_session(tx, session_id)
+    if session is None or session.is_deleted or (session.agent is None and session.revision == 0):
+        raise LashError("session_unknown", f"there is no session {session_id!r}", session_id=session_id)
+    dead = await store.dead_among(tx, [session.lease_owner_id])
+    if lease_is_live(session.lease, tx.now_ms, dead):
+        raise LashError(
+            "session_busy",
+            f"session {session_id!r} is driven by {session.lease_owner_id!r}; cancel its turn, then delete it",
+            retryable=True,
+            session_id=session_id,
+            owner_id=session.lease_owner_id,
+        )
+    deletion = await _delete_rows(tx, session.sid, session_id)
+    await tx.write(ENTOMB, tx.now_ms, tx.now_ms, session.sid)
+    announce(tx, session_id)
+    return deletion
+
+
+async def _delete_rows(tx: Tx, sid: int, session_id: str) -> SessionDeletion:
+    bounds = session_range(sid)
+    nodes = await tx.fetch_one(int, COUNT_NODES, *bounds)
+    await tx.write(DELETE_RANGE, *bounds)
+    await tx.write(DELETE_ITEMS, sid)
+    queued = await tx.write_counted(DELETE_QUEUE, sid)
+    await tx.write(DELETE_OUTCOMES, sid)
+    effects = await tx.write_counted(DELETE_EFFECTS, sid)
+    await tx.write(DELETE_WAITS, turn_scopes_prefix(session_id))
+    for statement in SIMPLE_DELETES:
+        await tx.write(statement, sid)
+    await tx.write(DELETE_LABELS, session_id)
+    return SessionDeletion(
+        session_id=session_id,
+        node_count=nodes or 0,
+        queued_count=queued,
+        effect_count=effects,
+        attachment_count=await _delete_attachments(tx, sid),
+    )
+
+
+async def _delete_attachments(tx: Tx, sid: int) -> int:
+    """Delete the bytes that no other session's manifest names; return how many attachments that were."""
+    own = json_list(await tx.fetch_all(str, OWN_ATTACHMENTS, sid))
+    await tx.write(DELETE_MANIFEST, sid)
+    await tx.write(DELETE_DESCRIPTIONS, own)
+    return await tx.write_counted(DELETE_ATTACHMENTS, own)

@@ -1,0 +1,194 @@
+"""Nodes as rows, and paths as runs of neighbouring rows.
+
+A run is an unbroken line: consecutive numbers, each the parent of the next. A node's row names the first
+number of its run and the parent of that first node. So a path is read from its leaf as one range for each
+run, and a history without branches is one range whatever its length. Inserting keeps this true with what is
+known of the parent alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.session_rows import corrupt
+from lash.backends.sql.store import json_list
+from lash.errors import LashError
+from lash.values import SessionNodeRecord, decode_record
+
+_SEQ_BITS = 32
+_SEQ_MASK = (1 << _SEQ_BITS) - 1
+
+
+def node_key(sid: int, seq: int) -> int:
+    """Return the key of a session's `seq`-th node."""
+    return sid << _SEQ_BITS | seq
+
+
+class NodePlace(msgspec.Struct, frozen=True, gc=False):
+    """Where a node stands, without what it holds."""
+
+    key: int
+    node_id: str
+    run_seq: int
+    run_parent: int | None
+    hidden: int
+
+    @property
+    def seq(self) -> int:
+        return self.key & _SEQ_MASK
+
+    @property
+    def parent_seq(self) -> int | None:
+        """The number of the parent, None for a root."""
+        return self.seq - 1 if self.seq > self.run_seq else self.run_parent
+
+
+class NodeRow(msgspec.Struct, frozen=True, gc=False):
+    """A node as a reader needs it."""
+
+    key: int
+    node_id: str
+    hidden: int
+    body: bytes
+
+
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """The numbers of an unbroken line of nodes, both ends included."""
+
+    first: int
+    last: int
+
+
+_PLACE = "key, node_id, run_seq, run_parent, hidden"
+FIND_PLACES = f"""SELECT {_PLACE} FROM node
+    WHERE key >> 32 = (SELECT sid FROM session WHERE session_id = ?)
+    AND node_id IN (SELECT value FROM json_each(?))"""  # noqa: S608
+FIND_PLACE = f"SELECT {_PLACE} FROM node WHERE key >> 32 = ? AND node_id = ?"  # noqa: S608
+PLACE_AT = f"SELECT {_PLACE} FROM node WHERE key = ?"  # noqa: S608
+LIST_PLACES = f"SELECT {_PLACE} FROM node WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
+READ_RANGE = "SELECT key, node_id, hidden, body FROM node WHERE key BETWEEN ? AND ? ORDER BY key"
+READ_NODE = "SELECT key, node_id, hidden, body FROM node WHERE key >> 32 = ? AND node_id = ?"
+INSERT_NODE = "INSERT INTO node (key, node_id, run_seq, run_parent, body) VALUES (?, ?, ?, ?, ?)"
+DELETE_RANGE = "DELETE FROM node WHERE key BETWEEN ? AND ?"
+
+
+def places(session_id: str, node_ids: Iterable[str]) -> Query[NodePlace]:
+    """Return the read of where some nodes stand; those that are not stored are left out."""
+    return Query(NodePlace, FIND_PLACES, session_id, json_list(node_ids))
+
+
+def session_range(sid: int) -> tuple[int, int]:
+    """Return the first and the last key that a session's nodes can have."""
+    return node_key(sid, 0), node_key(sid, _SEQ_MASK)
+
+
+def placed_rows(
+    sid: int,
+    next_seq: int,
+    nodes: Sequence[tuple[SessionNodeRecord, bytes]],
+    known: Mapping[str, NodePlace],
+) -> list[tuple[int, str, int, int | None, bytes]]:
+    """Return the rows that store new nodes, in the order of `INSERT_NODE`'s parameters.
+
+    Args:
+        sid: The session's number.
+        next_seq: The number of the first of them.
+        nodes: The nodes with their encoded form; a parent may be any of them, or known.
+        known: Where the parents stand that are stored already, by id.
+    """
+    numbers = {node.node_id: next_seq + index for index, (node, _) in enumerate(nodes)}
+    runs: dict[int, tuple[int, int | None]] = {
+        place.seq: (place.run_seq, place.run_parent) for place in known.values()
+    }
+    rows = []
+    for seq, (node, body) in enumerate(nodes, start=next_seq):
+        parent_id = node.parent_node_id
+        if parent_id is None:
+            run: tuple[int, int | None] = (seq, None)
+        else:
+            parent = numbers.get(parent_id)
+            if parent is None:
+                parent = known[parent_id].seq
+            run = runs[parent] if parent == seq - 1 else (seq, parent)
+        runs[seq] = run
+        rows.append((node_key(sid, seq), node.node_id, run[0], run[1], body))
+    return rows
+
+
+async def find_place(tx: Tx, sid: int, node_id: str) -> NodePlace | None:
+    """Return where a node stands, or None."""
+    return await tx.fetch_one(NodePlace, FIND_PLACE, sid, node_id)
+
+
+async def runs_to(tx: Tx, sid: int, leaf: NodePlace) -> list[Run]:
+    """Return the runs from a leaf to its root, the leaf's first.
+
+    Raises:
+        LashError: `stored_data_corrupt` when a parent is not stored or a node is its own ancestor.
+    """
+    runs: list[Run] = []
+    met: set[int] = set()
+    place = leaf
+    while True:
+        if place.run_seq in met or place.run_seq > place.seq:
+            raise corrupt("node", f"sid {sid}, node {place.node_id!r}", "it is its own ancestor")
+        met.add(place.run_seq)
+        runs.append(Run(place.run_seq, place.seq))
+        if place.run_parent is None:
+            return runs
+        parent = await tx.fetch_one(NodePlace, PLACE_AT, node_key(sid, place.run_parent))
+        if parent is None:
+            raise corrupt("node", f"sid {sid}, seq {place.run_parent}", "a node names it as parent")
+        place = parent
+
+
+async def read_run(tx: Tx, sid: int, run: Run) -> list[NodeRow]:
+    """Return the rows of a run, hidden ones included.
+
+    Raises:
+        LashError: `stored_data_corrupt` when one of them is missing.
+    """
+    rows = await tx.fetch_all(NodeRow, READ_RANGE, node_key(sid, run.first), node_key(sid, run.last))
+    if len(rows) != run.last - run.first + 1:
+        raise corrupt(
+            "node",
+            f"sid {sid}, seq {run.first} to {run.last}",
+            f"the path needs {run.last - run.first + 1} nodes and {len(rows)} are stored",
+        )
+    return rows
+
+
+def decode_nodes(session_id: str, rows: Sequence[NodeRow]) -> tuple[SessionNodeRecord, ...]:
+    """Return the nodes of rows. All at once where that works: it is several times faster than one by one.
+
+    Raises:
+        LashError: `stored_data_corrupt`, naming the first node that does not decode.
+    """
+    try:
+        nodes = _node_list.decode(b"[" + b",".join([row.body for row in rows]) + b"]")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        nodes = ()
+    if len(nodes) == len(rows):
+        return nodes
+    return tuple(decode_node(session_id, row) for row in rows)
+
+
+def decode_node(session_id: str, row: NodeRow) -> SessionNodeRecord:
+    """Return the node of a row.
+
+    Raises:
+        LashError: `stored_data_corrupt`.
+    """
+    try:
+        return decode_record(
+            SessionNodeRecord, row.body, what=f"table node: node {row.node_id!r} of session {session_id!r}"
+        )
+    except LashError as problem:
+        problem.facts.update(table="node", session_id=session_id, node_id=row.node_id)
+        raise
+
+
+_node_list = msgspec.json.Decoder(tuple[SessionNodeRecord, ...])
