@@ -87,6 +87,14 @@ class RuntimePersistence(AttachmentManifest, Protocol):
         """Return a live node, or None for an unknown or tombstoned id."""
         ...
 
+    async def load_path_since(self, known_leaf_node_id: str) -> tuple[SessionNodeRecord, ...] | None:
+        """Return the live nodes of the active path after `known_leaf_node_id`, root first.
+
+        For a caller that keeps the path up to a node that was its leaf, and reads only what is new. None
+        tells it to load the whole path: the node is no live node of the path (any more), or there is none.
+        """
+        ...
+
     async def commit_runtime_state(self, commit: RuntimeCommit) -> RuntimeCommitResult:
         """Apply a commit whole, or not at all.
 

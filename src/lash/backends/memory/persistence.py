@@ -99,6 +99,19 @@ class MemoryRuntimePersistence(MemoryManifest):
         node = None if session_id is None else self._tables.nodes.get(session_id, {}).get(node_id)
         return node.record() if node is not None and node.is_live else None
 
+    async def load_path_since(self, known_leaf_node_id: str) -> tuple[SessionNodeRecord, ...] | None:
+        """Return what the active path has after a node of it, or None if the node is not on it."""
+        session_id = self._resolve()
+        head = None if session_id is None else self._tables.heads.get(session_id)
+        if session_id is None or head is None:
+            return None
+        nodes = self._tables.nodes.get(session_id, {})
+        path = visible_path(_chain(head.leaf_node_id, nodes))
+        if known_leaf_node_id not in path:
+            return None
+        newer = path[path.index(known_leaf_node_id) + 1 :]
+        return tuple(nodes[node_id].record() for node_id in newer)
+
     async def commit_runtime_state(self, commit: RuntimeCommit) -> RuntimeCommitResult:
         """Apply a commit whole, or not at all; the first one binds this handle."""
         result = commits.commit(
