@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -102,7 +101,8 @@ class CapabilityTable(Record, frozen=True, kw_only=True):
 @lru_cache(maxsize=1)
 def shipped_table() -> CapabilityTable:
     """Return the table that comes with lash."""
-    return _decoded(files("lash.providers").joinpath("capabilities.json").read_bytes(), "capabilities.json")
+    path = Path(__file__).with_name("capabilities.json")
+    return _decoded(path.read_bytes(), str(path))
 
 
 def effective_table(environ: Mapping[str, str]) -> CapabilityTable:

@@ -7,7 +7,6 @@ words in its text; text is never kept as the reason. Only failures marked retrya
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -197,6 +196,8 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
 
     A date is read against the response's own `Date`, so that no clock of ours takes part.
     """
+    from email.utils import parsedate_to_datetime  # slow to load, and seldom needed
+
     for name, unit in (("retry-after-ms", 1), ("retry-after", 1000)):
         text = headers.get(name)
         if text is None:

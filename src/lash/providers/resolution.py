@@ -6,9 +6,9 @@ Everything that can be missing is found missing here: the SDK, the key, the file
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from lash.contracts import Model
 from lash.errors import LashError
@@ -16,6 +16,9 @@ from lash.providers.capabilities import CapabilityTable, effective_table
 from lash.providers.retrying import RetryingModel, RetryPolicy, draw_from
 from lash.providers.vendor_model import Timeouts, VendorModel
 from lash.values import Clock, IdSource
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "lash.models"
 
@@ -109,14 +112,21 @@ def _made(spec: str, host: ModelHost, factories: Mapping[str, ModelFactory]) -> 
 
 
 def _from_entry_points(provider: str) -> ModelFactory | None:
-    for entry in entry_points(group=ENTRY_POINTS, name=provider):
-        factory: ModelFactory = entry.load()
-        return factory
+    for entry in _entry_points():
+        if entry.name == provider:
+            factory: ModelFactory = entry.load()
+            return factory
     return None
 
 
 def _known(factories: Mapping[str, ModelFactory]) -> list[str]:
-    return sorted({*factories, *_SHIPPED, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+    return sorted({*factories, *_SHIPPED, *(entry.name for entry in _entry_points())})
+
+
+def _entry_points() -> Iterable[EntryPoint]:
+    from importlib import metadata  # slow to load, and seldom needed
+
+    return metadata.entry_points(group=ENTRY_POINTS)
 
 
 def _openai(name: str, host: ModelHost) -> Model:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lash.testing.script_steps import Step
     from lash.testing.scripted import (
         Reply,
         ScriptedModel,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Reply": "lash.testing.scripted",
     "ScriptedModel": "lash.testing.scripted",
+    "Step": "lash.testing.script_steps",
     "call": "lash.testing.scripted",
     "garbled_call": "lash.testing.scripted",
     "load_script": "lash.testing.scripted",
@@ -34,6 +36,7 @@ _HOMES = {
 __all__ = [
     "Reply",
     "ScriptedModel",
+    "Step",
     "call",
     "garbled_call",
     "load_script",

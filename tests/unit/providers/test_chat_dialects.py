@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from lash.contracts import ModelCallError
 from lash.providers import ChatDialect
 from lash.providers.tool_arguments import derived_call_id
 from lash.values import ReasoningPart, TextPart, ToolCallPart
@@ -133,6 +136,19 @@ async def test_a_server_that_never_says_why_it_stopped_can_be_tolerated(
     answer = await model.complete(ask(model), lambda _: None)
 
     assert answer.parts == (TextPart(text="Hi"),)
+
+
+async def test_a_torn_connection_is_never_taken_for_an_end(
+    vendor: Any, open_model: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
+    vendor.events("chat", [chunk({"content": "Hi"})], end="cut")
+    vendor.scenes[0].body = vendor.scenes[0].body[:1]
+    model = open_model("chat", dialect=ChatDialect(tolerate_eof=True))
+
+    with pytest.raises(ModelCallError) as caught:
+        await model.complete(ask(model), lambda _: None)
+
+    assert caught.value.code == "model_stream_cut"
 
 
 async def test_a_gateways_reasoning_details_are_merged(

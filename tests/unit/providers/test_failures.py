@@ -210,6 +210,18 @@ async def test_half_a_tool_call_is_never_returned(
     assert failure.code == "model_stream_cut"
 
 
+async def test_a_call_whose_block_never_ended_is_half_a_call(
+    vendor: Any, open_model: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
+    last = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}}
+    vendor.events("anthropic", [*HALF_CALL["anthropic"], last, {"type": "message_stop"}])
+    model = open_model("anthropic")
+
+    failure = await failing(model, ask(model))
+
+    assert failure.code == "model_stream_cut"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_stream_of_nonsense_is_garbage(
     kind: str, vendor: Any, open_model: Callable[..., Any], ask: Callable[..., Any]

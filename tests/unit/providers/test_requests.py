@@ -225,19 +225,31 @@ def test_redacted_thoughts_go_back_to_anthropic_alone() -> None:
     assert [item["type"] for item in responses(request(hidden))["input"]] == ["message"]
 
 
-@pytest.mark.parametrize("build", [responses, chat, anthropic])
-def test_another_vendors_thoughts_stay_at_home(build: Callable[..., dict[str, Any]]) -> None:
-    foreign = {
-        responses: ReasoningPart(text="Hm.", signature="SIG"),
-        chat: ReasoningPart(text="Hm.", item_id="rs_1", encrypted="ENC"),
-        anthropic: ReasoningPart(text="Hm.", item_id="rs_1", encrypted="ENC"),
-    }[build]
+FROM_RESPONSES = ReasoningPart(text="Hm.", item_id="rs_1", encrypted="ENC")
+FROM_A_GATEWAY = ReasoningPart(text="Hm.", item_id="reasoning_details", encrypted='["ENC"]')
+FROM_ANTHROPIC = ReasoningPart(text="Hm.", signature="SIG")
 
-    sent = repr(
-        build(request(message("user", TextPart(text="q")), message("assistant", foreign, TextPart(text="a"))))
-    )
 
-    assert not {"Hm.", "SIG", "ENC"} & set(sent.replace("'", " ").split())
+@pytest.mark.parametrize(
+    ("build", "foreign"),
+    [
+        (responses, FROM_A_GATEWAY),
+        (responses, FROM_ANTHROPIC),
+        (chat, FROM_RESPONSES),
+        (chat, FROM_ANTHROPIC),
+        (anthropic, FROM_RESPONSES),
+        (anthropic, FROM_A_GATEWAY),
+    ],
+)
+def test_another_vendors_thoughts_stay_at_home(
+    build: Callable[..., dict[str, Any]], foreign: ReasoningPart
+) -> None:
+    question = message("user", TextPart(text="q"))
+    sent = repr(build(request(question, message("assistant", foreign, TextPart(text="a")))))
+
+    assert "Hm." not in sent
+    assert "SIG" not in sent
+    assert "ENC" not in sent
 
 
 @pytest.mark.parametrize("build", [responses, chat, anthropic])

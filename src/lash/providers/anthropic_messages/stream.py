@@ -159,6 +159,10 @@ class MessagesAssembler:
         if not self.is_complete:
             raise stream_cut()
         reason = _REASONS.get(self._stop_reason or "", "unknown")
+        if reason == "tool_use" and any(
+            block.kind == "tool_use" and not block.is_closed for block in self._blocks.values()
+        ):
+            raise stream_cut()
         notes = [*self._notes, *(["the model refused"] if self._stop_reason == "refusal" else [])]
         if reason == "unknown":
             notes.append(f"the vendor stopped for {self._stop_reason!r}")
@@ -186,7 +190,6 @@ def _parts(block: _Block) -> Iterable[Part]:
         case "tool_use":
             if not block.name:
                 raise failed("model_garbage", "a tool call without a name came")
-            if block.is_closed:
-                yield tool_call(call_id=block.call_id, name=block.name, arguments=block.arguments)
+            yield tool_call(call_id=block.call_id, name=block.name, arguments=block.arguments)
         case _:
             pass  # tools that the vendor runs itself are not asked for
