@@ -84,7 +84,7 @@ def encoded(value: object) -> Any:
         (Dumps(), {"mode": "json"}),
         ("a\udc80b", "a\ufffd\ufffd\ufffdb"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_become_json(value: object, content: object) -> None:
     assert encoded(value) == content
