@@ -136,6 +136,12 @@ HOSTING: Final = (
     ),
     _host("not_waiting", "an answer to a program that asks nothing", "It is running or has ended."),
     _host(
+        "not_finished",
+        "a program that waits for what cannot come",
+        "The scripted host of a case has no answer.",
+    ),
+    _host("internal_error", "a fault of lashlang itself", "The program is not to blame; please report it."),
+    _host(
         "not_canonical",
         "a value without a canonical form",
         "Hashes cover JSON values with finite numbers only.",

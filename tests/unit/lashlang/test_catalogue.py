@@ -8,7 +8,9 @@ import pytest
 import lashlang
 from lashlang.catalogue import CATALOGUE, explain
 from lashlang.check import HostSurface, check, lint
+from lashlang.corpus import Session
 from lashlang.errors import LangError
+from lashlang.machine.meter import Limits
 from lashlang.syntax import parse
 
 SURFACE = HostSurface.from_host(
@@ -95,6 +97,16 @@ def test_right_example_has_no_finding(entry):
 )
 def test_wrong_example_of_a_running_code_links(entry):
     assert set(findings(entry.wrong)) <= {"unreachable"}
+
+
+RUNNING = [entry for entry in EXPLAINED if entry.phase == "run" and entry.wrong]
+
+
+@pytest.mark.parametrize("entry", RUNNING, ids=lambda entry: entry.code)
+def test_wrong_example_fails_with_its_code_and_right_one_runs(entry):
+    limits = Limits(fuel=20_000, memory_bytes=200_000)
+    assert Session({}, limits).run(entry.wrong).code == entry.code
+    assert Session({}, limits).run(entry.right).code is None
 
 
 def test_unknown_code_is_not_explained():
