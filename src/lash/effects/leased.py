@@ -28,7 +28,6 @@ from lash.values import (
     Checkpoint,
     CheckpointOutcome,
     EffectIdentity,
-    UnwrittenEffect,
     EffectRecord,
     EffectResult,
     EffectScope,
@@ -36,6 +35,7 @@ from lash.values import (
     RuntimeEffectEnvelope,
     RuntimeEffectOutcome,
     SessionLease,
+    UnwrittenEffect,
 )
 
 # How long a result may wait for company. Long enough for the results of one event-loop step to share a
@@ -131,6 +131,10 @@ class LeasedEffects:
     ) -> RuntimeEffectOutcome:
         try:
             outcome = await run_locally(envelope, local_executor)
+        except asyncio.CancelledError:
+            if identity.at_most_once:
+                self._unknown(identity, envelope)  # it was cut by us, and may have happened all the same
+            raise
         except LashError as problem:
             if is_recorded(problem):
                 self._hand_in(identity, EffectResult(state=EffectState.FAILED, error=problem.record()))

@@ -283,6 +283,8 @@ class Runtime:
     async def finish_turn(self, draft: TurnDraft, output_type: Any = None) -> TurnResult:
         """Accept a turn and return its result, whoever drives it."""
         worker = self._running_worker()
+        if output_type is None and draft.agent in self._agents:
+            output_type = self._agents[draft.agent].output
         expected = worker.expect(draft.session_id, draft.turn_id)
         try:
             acceptance = await self._accept(draft)

@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from lash.contracts import EffectBody, RuntimeEffectLocalExecutor
+from lash.errors import LashError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
-from lash.tools import Cancellation, ToolInvocation, tool_idempotency_key
+from lash.tools import Cancellation, ToolInvocation, failed_call, tool_idempotency_key
 from lash.turn import RunTools
 from lash.values import (
     AttachmentItem,
@@ -85,10 +86,16 @@ class ToolBatches:
         self._context = context
         self._cancellation = Cancellation()
         self._stored: set[str] = set()
+        self._running: list[asyncio.Task[CompletedToolCall]] = []
 
     def cancel(self) -> None:
         """Tell the running tools to stop."""
         self._cancellation.cancel()
+
+    def interrupt(self) -> None:
+        """End the tools that did not stop by themselves. Their calls get a result that says so."""
+        for task in self._running:
+            task.cancel()
 
     def prepare(self, effect: RunTools, scope: RuntimeScope, parent_key: str) -> ToolBatch:
         """Freeze a batch: check arguments, make the envelopes. Nothing runs yet."""
@@ -126,13 +133,24 @@ class ToolBatches:
         ranks = _Ranks(sum(key in recorded for key in batch.replay_keys) + len(batch.refused))
         for rank, result in enumerate(batch.refused):
             self._announce(batch, result.replace(rank=rank), replayed=False)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._one(batch, envelope, execute, replayed, ranks))
-                for envelope in batch.envelopes.values()
-            ]
+        tasks = [
+            asyncio.create_task(self._one(batch, envelope, execute, replayed, ranks))
+            for envelope in batch.envelopes.values()
+        ]
+        self._running = tasks
+        try:
+            if tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            self._running = []
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         refused = (result.replace(rank=rank) for rank, result in enumerate(batch.refused))
-        return (*refused, *(task.result() for task in tasks))
+        return (
+            *refused,
+            *(_result(task, call, ranks) for task, call in zip(tasks, batch.prepared, strict=True)),
+        )
 
     def attachment_ids(self, input_: TurnInput | None) -> tuple[str, ...]:
         """Return every attachment that the turn took in or made: its commit makes them permanent."""
@@ -212,3 +230,16 @@ class _Ranks:
         rank = self._next
         self._next += 1
         return rank
+
+
+def _result(
+    task: asyncio.Task[CompletedToolCall], call: PreparedToolCall, ranks: _Ranks
+) -> CompletedToolCall:
+    """Return what a call gave; for one that was interrupted, a result that says so."""
+    if not task.cancelled():
+        return task.result()
+    interrupted = LashError(
+        "tool_cancelled",
+        f"{call.tool_name} was interrupted because the turn was cancelled; it may or may not have taken effect",
+    )
+    return failed_call(call.call_id, call.tool_name, interrupted, attempts=1).replace(rank=ranks.take())

@@ -14,7 +14,6 @@ from lash.runtime.services import RuntimeServices
 from lash.turn import TurnConclusion
 from lash.values import (
     ClaimedTurn,
-    UnwrittenEffect,
     EventNode,
     GraphAppend,
     GraphUnchanged,
@@ -28,6 +27,7 @@ from lash.values import (
     TokenLedgerEntry,
     TurnReceipt,
     TurnSettlement,
+    UnwrittenEffect,
     derived_node_id,
 )
 

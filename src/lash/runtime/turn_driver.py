@@ -135,6 +135,10 @@ class TurnDriver:
         """Show something to whoever watches the turn."""
         self._activities.emit(activity)
 
+    async def save(self) -> None:
+        """Return once everything that is known of the turn's effects is durable."""
+        await self._leased.drain()
+
     def adopt_lease(self, claimed: ClaimedTurn) -> None:
         """Go on under the renewed lease."""
         self.claimed = claimed
@@ -295,6 +299,9 @@ class TurnDriver:
         """Return what `work` gives, unless the turn is cancelled first. Recorded effects always replay."""
         if replay_key in self._recorded:
             return await work
+        if self._cancelled.is_set():
+            asyncio.ensure_future(work).cancel()
+            raise TurnCancelledError
         task = asyncio.ensure_future(work)
         async with self._stop_signal() as stop:
             try:
@@ -313,9 +320,8 @@ class TurnDriver:
                 if not task.done():
                     self._tools.cancel()
                     await _first_done(task, timeout_s=_CANCEL_GRACE_S)
-                if task.done():
-                    return task.result()
-                raise TurnCancelledError
+                    self._tools.interrupt()
+                return await task
             finally:
                 await _ended(task)
 

@@ -270,10 +270,16 @@ class Worker:
 
     async def _give_back(self, driver: TurnDriver) -> None:
         try:
-            await asyncio.shield(self._services.database.turn_ingress.abandon_turn(driver.claimed))
+            await asyncio.shield(self._save_and_abandon(driver))
         except LashError as problem:
             # The lease runs out by itself; what made the turn fail (a full disk, say) is what is reported.
             _log.warning("turn %r could not be given back: %s", driver.claimed.turn_id, problem)
+
+    async def _save_and_abandon(self, driver: TurnDriver) -> None:
+        try:
+            await driver.save()  # what was paid for should not be paid for again
+        finally:
+            await self._services.database.turn_ingress.abandon_turn(driver.claimed)
 
     def _hold_back(self, session_id: str, *, retryable: bool) -> None:
         """Do not try a session again at once. What cannot mend itself waits longest."""

@@ -190,7 +190,9 @@ class _Live:
         except apsw.BusyError:
             pass  # others are using the file: the last of them will do it
         except apsw.Error as error:
-            raise self._translate(error, connection) from error
+            problem = self._translate(error, connection)
+            if problem.code != "store_full":  # without room the log simply stays: it is part of the database
+                raise problem from error
         finally:
             self._opened.close()
 
