@@ -128,13 +128,10 @@ def to_host(h: Meter, value: Value) -> Value:
         return value
     if t is float:
         return _outward(value)
-    budget = [MAX_ITEMS]
-    copy = _export(value, budget, 0)
-    h.work(MAX_ITEMS - budget[0])
-    return copy
+    return _export(h, value, [MAX_ITEMS], 0)
 
 
-def _export(value: Value, budget: list[int], depth: int) -> Value:
+def _export(h: Meter, value: Value, budget: list[int], depth: int) -> Value:
     t = type(value)
     if t in PLAIN:
         return value
@@ -143,13 +140,14 @@ def _export(value: Value, budget: list[int], depth: int) -> Value:
     if t is list or t is dict:
         if depth >= MAX_DEPTH:
             raise value_error(f"the value is nested deeper than {MAX_DEPTH} levels")
+        h.work(1 + len(value))
         budget[0] -= len(value)
         if budget[0] < 0:
             raise Halt("value_too_large", f"a value of more than {MAX_ITEMS} parts cannot leave the program")
         if t is list:
-            return [item if type(item) in PLAIN else _export(item, budget, depth + 1) for item in value]
+            return [item if type(item) in PLAIN else _export(h, item, budget, depth + 1) for item in value]
         return {
-            key: item if type(item) in PLAIN else _export(item, budget, depth + 1)
+            key: item if type(item) in PLAIN else _export(h, item, budget, depth + 1)
             for key, item in value.items()
         }
     if t is Image:

@@ -116,35 +116,21 @@ class Frame:
 
     @classmethod
     def _from_values(cls, values: list[Value]) -> Frame:
-        head, counts = values[:8], values[8:11]
-        texts = all(type(text) is str for text in head[:4])
-        numbers = all(type(number) is int for number in (*head[4:], *counts))
-        if len(counts) < 3 or not texts or not numbers or min(counts) < 0:
+        if len(values) < 11 or [type(value) for value in values[:11]] != [str] * 4 + [int] * 7:
             raise LangError("frame_codec", "the frame's head is damaged")
-        args, slots, given = counts
-        rest = iter(values[11:])
-        if 11 + args + 2 * slots + 2 * given > len(values):
-            raise LangError("frame_codec", "the frame is shorter than it says")
-        taken = tuple(next(rest) for _ in range(args))
-        names = [next(rest) for _ in range(slots)]
-        bound = dict(zip(names, [next(rest) for _ in range(slots)], strict=True))
-        others = [next(rest) for _ in range(given)]
-        passed = dict(zip(others, [next(rest) for _ in range(given)], strict=True))
-        tail = list(rest)
-        outcomes: dict[int, Outcome] = {}
-        for at in range(0, len(tail) - 2, 3):
-            outcomes[tail[at]] = Ok(tail[at + 2]) if tail[at + 1] else Failed(tail[at + 2])
+        code_ref, entry, run_id, site, ordinal, fuel, slice_left, memory, args, slots, given = values[:11]
+        rest = _Rest(values[11:])
         return cls(
-            code_ref=head[0],
-            entry=head[1],
-            run_id=head[2],
-            site=head[3],
-            ordinal=head[4],
-            args=taken,
-            slots=bound,
-            meter=(head[5], head[6], head[7]),
-            outcomes=outcomes,
-            given=passed,
+            code_ref=code_ref,
+            entry=entry,
+            run_id=run_id,
+            site=site,
+            ordinal=ordinal,
+            meter=(fuel, slice_left, memory),
+            args=tuple(rest.take(args)),
+            slots=rest.record(slots),
+            given=rest.record(given),
+            outcomes=rest.outcomes(),
         )
 
     def resume(
@@ -169,19 +155,21 @@ class Frame:
                 frame=self.code_ref,
                 code_ref=code.code_ref,
             )
-        run = Execution(
-            code,
-            self.entry,
-            values=self._arguments(code),
-            projected=projected,
-            limits=limits,
-            clock=clock,
-            run_id=self.run_id,
-        )
-        run.meter.fuel, run.meter.f, run.meter.mem = self.meter
         try:
+            run = Execution(
+                code,
+                self.entry,
+                values=self._arguments(code),
+                projected=projected,
+                limits=limits,
+                clock=clock,
+                run_id=self.run_id,
+            )
+            run.meter.fuel, run.meter.f, run.meter.mem = self.meter
             run.restore(self.site, self.ordinal, self.args, self.slots, self.given)
-        except (Fault, KeyError, IndexError, TypeError, ValueError) as error:
+        except (LangError, Fault, KeyError, IndexError, TypeError, ValueError) as error:
+            if isinstance(error, LangError) and error.code == "invalid_host_value":
+                raise  # the host's own bindings, not the frame
             raise LangError("frame_stale", f"the frame does not fit its program: {error}") from None
         return run
 
@@ -189,6 +177,38 @@ class Frame:
         if self.entry == "main":
             return {}
         return {name: self.slots.get(f"v:{name}") for name in code.entry(self.entry).body.params}
+
+
+class _Rest:
+    """What follows the head of a frame, taken in order; damage is `frame_codec`."""
+
+    def __init__(self, values: list[Value]) -> None:
+        self._values = values
+        self._at = 0
+
+    def take(self, count: int) -> list[Value]:
+        """The next `count` values."""
+        if not 0 <= count <= len(self._values) - self._at:
+            raise LangError("frame_codec", "the frame is shorter than it says")
+        self._at += count
+        return self._values[self._at - count : self._at]
+
+    def record(self, count: int) -> dict[str, Value]:
+        """`count` names, then as many values."""
+        names = self.take(count)
+        if not all(type(name) is str for name in names):
+            raise LangError("frame_codec", "a name in the frame is not text")
+        return dict(zip(names, self.take(count), strict=True))
+
+    def outcomes(self) -> dict[int, Outcome]:
+        """Everything that is left, as triples of member, success and content."""
+        found: dict[int, Outcome] = {}
+        while self._at < len(self._values):
+            index, good, content = self.take(3)
+            if type(index) is not int or type(good) is not bool or not (good or type(content) is str):
+                raise LangError("frame_codec", "an outcome in the frame is damaged")
+            found[index] = Ok(content) if good else Failed(content)
+        return found
 
 
 def _opened(data: bytes, key: bytes | None) -> memoryview:

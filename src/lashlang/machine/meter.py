@@ -18,7 +18,7 @@ from lashlang.machine.values import MAX_ITEMS, MAX_TEXT, Value
 
 SLICE: Final = 1024
 """Loop turns between two looks at the clock: about 0.1 ms."""
-POLL_WORK: Final = 65_536
+POLL_WORK: Final = 4_096
 """Units of builtin work between two looks at the clock."""
 MAX_CALLS: Final = 150
 """Deepest nesting of `fn` calls."""

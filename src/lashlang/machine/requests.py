@@ -138,11 +138,26 @@ class Requests:
                 payload = to_host(self._meter, leaf)
                 members.append(Effect("await", "", payload, ordinal, site.id, self._run_id, index=index))
 
-        for leaf in _leaves(shape, args, static=site.kind == "join"):
+        for leaf in self._leaves(shape, args, static=site.kind == "join"):
             add(leaf)
         if not members:
             return None
         return Effect("join", "", None, ordinal, site.id, self._run_id, members=tuple(members))
+
+    def _leaves(
+        self, node: object, args: tuple[Value, ...], *, static: bool, depth: int = 0
+    ) -> Iterator[object]:
+        """What has to be waited for inside a shape (`static`) or a value, in order; one unit of fuel a part."""
+        if static and type(node) is int:
+            yield from self._leaves(args[node], args, static=False, depth=depth)
+        elif type(node) is ir.Member or is_handle(node):
+            yield node
+        elif type(node) is list or type(node) is dict:
+            if depth >= MAX_DEPTH:
+                raise value_error(f"`await`: the value is nested deeper than {MAX_DEPTH} levels")
+            self._meter.work(1 + len(node))
+            for item in node.values() if type(node) is dict else node:
+                yield from self._leaves(item, args, static=static, depth=depth + 1)
 
     def _assemble(
         self,
@@ -177,19 +192,6 @@ def _waits(value: Value) -> bool:
 def is_handle(value: Value) -> bool:
     """Whether a record counts as a handle for `await` (lashlang.md 2.1)."""
     return type(value) is dict and ("__handle__" in value or "handle" in value)
-
-
-def _leaves(node: object, args: tuple[Value, ...], *, static: bool, depth: int = 0) -> Iterator[object]:
-    """What has to be waited for inside a shape (`static`) or a value, in order."""
-    if static and type(node) is int:
-        yield from _leaves(args[node], args, static=False, depth=depth)
-    elif type(node) is ir.Member or is_handle(node):
-        yield node
-    elif type(node) is list or type(node) is dict:
-        if depth >= MAX_DEPTH:
-            raise value_error(f"`await`: the value is nested deeper than {MAX_DEPTH} levels")
-        for item in node.values() if type(node) is dict else node:
-            yield from _leaves(item, args, static=static, depth=depth + 1)
 
 
 def _rebuild(

@@ -44,7 +44,9 @@ def compiled(source: str, host: dict[str, Any]) -> Code:
 def _host(code: Code, host: dict[str, Any], limits: Limits) -> tuple[ScriptedHost, Callable[[Effect], Any]]:
     surface = HostSurface.from_host(host)
     operations = {
-        (path, name): target for path, module in surface.modules.items() for name, target in module.operations.items()
+        (path, name): target
+        for path, module in surface.modules.items()
+        for name, target in module.operations.items()
     }
     scripted = ScriptedHost(host.get("tools"), operations, limits=limits)
     return scripted, scripted.attach(code)
@@ -64,7 +66,11 @@ def plain(value: Any) -> Any:
         return ["record", *((key, plain(item)) for key, item in value.items())]
     if isinstance(value, float):
         return ("float", repr(value))
-    return (kind(value), type(value).__name__, value if isinstance(value, (int, str, bool, type(None))) else repr(value))
+    return (
+        kind(value),
+        type(value).__name__,
+        value if isinstance(value, (int, str, bool, type(None))) else repr(value),
+    )
 
 
 def direct(code: Code, host: dict[str, Any], limits: Limits) -> Story:

@@ -24,10 +24,15 @@ process waiter() { m = wait signal finish { got: m } }
 TOOLS = {
     "echo": {"echo": True},
     "fail": {"error": "down"},
-    "flaky": {"seq": [{"error": "a"}, {"ok": {"n": 1, "xs": [1, 2, [3]]}}, {"ok": 7}, {"error": "b"}, {"ok": [1.5]}]},
+    "flaky": {
+        "seq": [{"error": "a"}, {"ok": {"n": 1, "xs": [1, 2, [3]]}}, {"ok": 7}, {"error": "b"}, {"ok": [1.5]}]
+    },
     "mail.send": {"ok": True},
 }
-HOST = {"tools": TOOLS, "abilities": ["processes", "sleep", "process_signals", "triggers", "label_annotations"]}
+HOST = {
+    "tools": TOOLS,
+    "abilities": ["processes", "sleep", "process_signals", "triggers", "label_annotations"],
+}
 
 _NAMES = ["a", "b", "c", "xs", "r", "d"]
 
@@ -45,7 +50,20 @@ class Maker:
         body = [self.statement(3) for _ in range(self.random.randint(3, 9))]
         if self.random.random() < 0.7:
             body.append(f"submit {{ {', '.join(f'{name}: try {name}' for name in _NAMES)} }}")
-        return HEAD + "\n".join(["xs = [1, 2, 3]", "r = { a: 1, b: { c: [1] } }", "a = 2", "b = 1.5", "c = { n: 3, ok: true, value: [4] }", *body]) + "\n"
+        return (
+            HEAD
+            + "\n".join(
+                [
+                    "xs = [1, 2, 3]",
+                    "r = { a: 1, b: { c: [1] } }",
+                    "a = 2",
+                    "b = 1.5",
+                    "c = { n: 3, ok: true, value: [4] }",
+                    *body,
+                ]
+            )
+            + "\n"
+        )
 
     def pick(self, *options: str) -> str:
         return self.random.choice(options)
@@ -78,7 +96,7 @@ class Maker:
         if choice < 0.88:
             return f"if {self.expr(1)} {{ submit {self.expr(1)} }}"
         if choice < 0.90:
-            return f"@label(title: \"step\")\n{name} = {self.expr(1)}"
+            return f'@label(title: "step")\n{name} = {self.expr(1)}'
         if choice < 0.92:
             return "sleep for " + self.pick("0", '"5ms"', '"oops"', "a")
         if choice < 0.95:
@@ -97,7 +115,14 @@ class Maker:
 
     def loop(self, depth: int) -> str:
         self.loops += 1
-        over = self.pick("xs", "range(3)", "range(1, a)", "range(4, 0, -2)", "[1, [2], null]", f"(try {self.list_of(depth)}).value ?? []")
+        over = self.pick(
+            "xs",
+            "range(3)",
+            "range(1, a)",
+            "range(4, 0, -2)",
+            "[1, [2], null]",
+            f"(try {self.list_of(depth)}).value ?? []",
+        )
         text = f"for {self.pick('i', 'a', 'r', 'b')} in {over} {self.block(depth)}"
         self.loops -= 1
         return text
@@ -108,7 +133,11 @@ class Maker:
     def counted(self, depth: int) -> str:
         self.loops += 1
         number = self.random.randint(0, 99)
-        test = self.pick(f"k{number} < 3", f"k{number} < 3 and ({self.safe(1)})", f"(await tools.echo({{ v: k{number} < 2 }})?).v")
+        test = self.pick(
+            f"k{number} < 3",
+            f"k{number} < 3 and ({self.safe(1)})",
+            f"(await tools.echo({{ v: k{number} < 2 }})?).v",
+        )
         text = f"k{number} = 0\nwhile {test} {{\nk{number} = k{number} + 1\n{self.statement(depth - 1)}\n}}"
         self.loops -= 1
         return text
@@ -175,11 +204,13 @@ class Maker:
             case 19:
                 return f"({one} {self.pick('in', 'not in')} {two})"
             case 20:
-                return f"format(\"{{}}-{{}}\", {one}, {two})"
+                return f'format("{{}}-{{}}", {one}, {two})'
             case 21:
-                return f"(\"s\" + {one} + {two})"
+                return f'("s" + {one} + {two})'
             case 22:
-                return self.pick(f"-({one})", f"(not {one})", f"len({one})", f"to_string({one})", f"sizes({one})")
+                return self.pick(
+                    f"-({one})", f"(not {one})", f"len({one})", f"to_string({one})", f"sizes({one})"
+                )
             case 23:
                 return self.builtin(one, two)
             case 24:
@@ -216,6 +247,7 @@ class Maker:
 
     def atom(self) -> str:
         return self.pick(
-            *_NAMES[:5], *_NAMES[:5], "xs", "r", self.pick("i", "unknown", "d", "a", "b", "c"), "0", "1", "2", "-3", "7.5", "9223372036854775807", "4611686018427387904", "0.1",
+            *_NAMES[:5], *_NAMES[:5], "xs", "r", self.pick("i", "unknown", "d", "a", "b", "c"),
+            "0", "1", "2", "-3", "7.5", "9223372036854775807", "4611686018427387904", "0.1",
             "true", "false", "null", '"x"', '"12"', '""', "[]", "{}", "[1, 2]", "unknown", "tools",
         )  # fmt: skip

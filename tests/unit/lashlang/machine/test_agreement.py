@@ -13,12 +13,12 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.lashlang.machine.engines import Story, compiled, direct, oracle, parked
+from tests.unit.lashlang.machine.programs import HOST, Maker
 
 from lashlang import LangError
 from lashlang.machine.code import Code
 from lashlang.machine.meter import Limits
-from tests.unit.lashlang.machine.engines import Story, compiled, direct, oracle, parked
-from tests.unit.lashlang.machine.programs import HOST, Maker
 
 
 @pytest.fixture(autouse=True)
@@ -90,14 +90,18 @@ SPECIAL = {
     "  if r.i == 2 { continue }\n  if r.i == 5 { break }\n  out = push(out, r.i)\n}\nsubmit [out, try i]",
     "in place, then shared": "xs = []\nfor i in range(5) {\n  xs = push(xs, i)\n  r = await tools.echo({ xs: xs })?\n"
     "  ys = xs\n  xs[0] = i * 10\n  print [ys[0], xs[0], r.xs]\n}\nsubmit xs",
-    "loop over what is pushed": "xs = [1, 2]\nfor x in xs {\n  xs = push(xs, await tools.echo({ x: x })?)\n}\nsubmit xs",
+    "loop over what is pushed": "xs = [1, 2]\n"
+    "for x in xs {\n  xs = push(xs, await tools.echo({ x: x })?)\n}\nsubmit xs",
     "submit in nested loops": "i = 7\nfor i in range(3) { for j in range(3) { if i * j == 2 { submit [i, j] } } }",
-    "an effect in a condition": "n = 0\nwhile (await tools.echo({ n: n })?).n < 3 and not (n > 5) { n = n + 1 }\nsubmit n",
-    "an effect in an index": "xs = [1, 2, 3]\nxs[(await tools.echo({ n: 1 })?).n] = (await tools.echo({ n: 9 })?).n\nsubmit xs",
+    "an effect in a condition": "n = 0\n"
+    "while (await tools.echo({ n: n })?).n < 3 and not (n > 5) { n = n + 1 }\nsubmit n",
+    "an effect in an index": "xs = [1, 2, 3]\n"
+    "xs[(await tools.echo({ n: 1 })?).n] = (await tools.echo({ n: 9 })?).n\nsubmit xs",
     "short circuits with effects": "submit [false and await tools.echo({ a: 1 }), true or await tools.echo({ a: 2 }),"
     " null ?? (await tools.echo({ a: 3 })?).a, 1 ?? await tools.echo({ a: 4 })]",
     "a fault inside try around an effect": "submit try ([1, (await tools.echo({ a: 1 })?).a + [], 3])",
-    "an aborting leaf of a join": "submit try (await { a: tools.echo({ x: 1 }), b: tools.fail({})?, c: tools.echo({}) })",
+    "an aborting leaf of a join": "submit try "
+    "(await { a: tools.echo({ x: 1 }), b: tools.fail({})?, c: tools.echo({}) })",
     "recursion": "submit try (fact(400))",
 }
 
@@ -110,6 +114,6 @@ def test_awkward_programs_agree(name: str) -> None:
 
 @pytest.mark.parametrize("slice_of_fuel", [1, 2, 3, 17, 40])
 def test_fuel_runs_out_at_the_same_step_in_every_engine(slice_of_fuel: int) -> None:
-    source = "n = 0\nwhile true { n = n + 1\nr = await tools.echo({ n: n })?\nprint join(range(r.n), \"\") }"
+    source = 'n = 0\nwhile true { n = n + 1\nr = await tools.echo({ n: n })?\nprint join(range(r.n), "") }'
     story = _agree(compiled(source, HOST), Limits(fuel=slice_of_fuel))
     assert story.code == "fuel_exhausted"
