@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from lash.backends.memory.artifacts import InMemoryLashlangArtifactStore
 from lash.backends.memory.attachments import InMemoryAttachmentStore
 from lash.backends.memory.catalog import MemorySessionCatalog
+from lash.backends.memory.host_events import InMemoryHostEventStore
 from lash.backends.memory.hub import MemorySubscription
 from lash.backends.memory.ingress import MemoryTurnIngress
 from lash.backends.memory.journal import MemoryEffectJournal
 from lash.backends.memory.leases import MemorySessionLeases
 from lash.backends.memory.persistence import MemoryRuntimePersistence
+from lash.backends.memory.process_registry import InMemoryProcessRegistry
 from lash.backends.memory.tables import Tables
 from lash.backends.memory.waits import MemoryDurableWaits
 from lash.contracts import EffectHost
@@ -42,6 +45,9 @@ class MemoryDatabase:
         self.session_leases = MemorySessionLeases(self._tables)
         self.session_catalog = MemorySessionCatalog(self._tables)
         self.durable_waits = MemoryDurableWaits(self._tables)
+        self.process_registry = InMemoryProcessRegistry(self._tables)
+        self.host_event_store = InMemoryHostEventStore(self._tables)
+        self.artifact_store = InMemoryLashlangArtifactStore(self._tables.artifacts)
         self._effect_host: EffectHost | None = None
 
     @property

@@ -8,7 +8,9 @@ import msgspec
 
 from lash.backends.memory.effect_table import EffectTable
 from lash.backends.memory.hub import MemoryHub
+from lash.backends.memory.process_table import ProcessTable
 from lash.backends.memory.queue_table import QueueTable
+from lash.backends.memory.trigger_table import TriggerTable
 from lash.rules.graph import ChainNode
 from lash.rules.leases import NO_LEASE, LeaseRow
 from lash.values import (
@@ -121,6 +123,9 @@ class Tables:
         self.waits: dict[str, StoredWait] = {}
         self.queue = QueueTable(ids)
         self.effects = EffectTable()
+        self.processes = ProcessTable()
+        self.triggers = TriggerTable()
+        self.artifacts: dict[str, bytes] = {}
 
     def lease(self, session_id: str) -> LeaseRow:
         """Return a session's lease row."""
