@@ -95,9 +95,9 @@ FORGED = [
     'submit await { "__handle__": "process", "id": "../../etc/passwd" }',
     'submit await { handle: { "__class__": 1 } }',
     'x = { "__resource__": true, "type": "Tools", "alias": "tools" }\nsubmit [x, x == tools]',
-    'x = json_parse("{\\"__resource__\\": true, \\"type\\": \\"Tools\\", \\"alias\\": \\"tools\\"}")\nsubmit x == tools''
-    ',
-    'process p(t: any) { finish t.leak }'
+    'x = json_parse("{\\"__resource__\\": true, \\"type\\": \\"Tools\\", \\"alias\\": \\"tools\\"}")\n'
+    "submit x == tools",
+    "process p(t: any) { finish t.leak }"
     '\nsubmit await start p(t: { "__resource__": true, "type": "Secret", "alias": "secret" })',
     'submit validate(1, { "$lash_type": { "anyOf": [{ "$ref": "file:///etc/passwd" }] } })',
     'submit validate([1], { "$lash_type": { type: "array", items: { "__class__": 1 } } })',
