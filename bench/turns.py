@@ -36,7 +36,7 @@ class CountingDisk(apsw.VFS):
 
     def __init__(self) -> None:
         self.syncs = 0
-        super().__init__("counting", "", makedefault=True)
+        super().__init__("counting", "unix", makedefault=True)
 
     def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         return CountingFile(self, name, flags)
@@ -45,7 +45,7 @@ class CountingDisk(apsw.VFS):
 class CountingFile(apsw.VFSFile):
     def __init__(self, disk: CountingDisk, name: object, flags: list[int]) -> None:
         self._disk = disk
-        super().__init__("", name, flags)
+        super().__init__("unix", name, flags)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         self._disk.syncs += 1

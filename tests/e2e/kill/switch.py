@@ -80,7 +80,7 @@ class WatchedDisk(apsw.VFS):
 
     def __init__(self, switch: KillSwitch) -> None:
         self.switch = switch
-        super().__init__("watched", "", makedefault=True)
+        super().__init__("watched", "unix", makedefault=True)
 
     def xOpen(self, name: Any, flags: Any) -> apsw.VFSFile:
         return WatchedFile(self.switch, name, flags)
@@ -91,7 +91,7 @@ class WatchedFile(apsw.VFSFile):
         filename = name.filename() if isinstance(name, apsw.URIFilename) else name
         self._label = "wal" if str(filename).endswith("-wal") else "db"
         self._switch = switch
-        super().__init__("", name, flags)
+        super().__init__("unix", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:
         self._switch.reach(f"{self._label}.write:before")

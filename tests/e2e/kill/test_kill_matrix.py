@@ -54,9 +54,7 @@ class Forks:
         return dict(json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 @pytest.fixture(scope="module")
