@@ -33,13 +33,16 @@ def fresh_deltas(deltas: Iterable[TokenLedgerEntry], counted: Collection[str]) -
 def merge_ledger(entries: Iterable[TokenLedgerEntry]) -> tuple[TokenLedgerEntry, ...]:
     """Return one entry for each (source, model), in first-seen order, without those that are all zero.
 
-    Merging what was merged before with what is new gives the same as merging all of it.
+    Merging what was merged before with what is new gives the same as merging all of it: that is why an entry
+    without tokens does not count as seen.
 
     Raises:
         LashError: `monotonic_counter_overflow` when a sum no longer fits in 64 bits.
     """
     totals: dict[tuple[str, str], TokenUsage] = {}
     for entry in entries:
+        if entry.usage.is_zero:
+            continue
         label = (entry.source, entry.model)
         total = entry.usage if label not in totals else totals[label] + entry.usage
         if max(msgspec.structs.astuple(total)) > COUNT_MAX:
@@ -51,7 +54,5 @@ def merge_ledger(entries: Iterable[TokenLedgerEntry]) -> tuple[TokenLedgerEntry,
             )
         totals[label] = total
     return tuple(
-        TokenLedgerEntry(source=source, model=model, usage=usage)
-        for (source, model), usage in totals.items()
-        if not usage.is_zero
+        TokenLedgerEntry(source=source, model=model, usage=usage) for (source, model), usage in totals.items()
     )
