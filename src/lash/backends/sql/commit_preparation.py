@@ -16,7 +16,7 @@ from lash.rules.blobs import bare_refs, component_blobs
 from lash.rules.commits import check_binding, is_recorded
 from lash.rules.graph import ids_named_by
 from lash.rules.identifiers import check_session_id
-from lash.rules.storable import check_storable, storable_bytes
+from lash.rules.exact_json import exact_bytes
 from lash.values import (
     EffectScope,
     RuntimeCommit,
@@ -75,12 +75,12 @@ def prepare_commit(commit: RuntimeCommit, bound_session_id: str | None) -> Prepa
     _check_texts(commit)
     what = f"commit of session {commit.session_id!r}"
     manifest = checkpoint_manifest(commit.checkpoint)
-    manifest_body = storable_bytes(manifest, what=what)
-    config = storable_bytes(commit.config, what=what)
-    frames = storable_bytes(commit.agent_frames, what=what)
+    manifest_body = exact_bytes(manifest, what=what)
+    config = exact_bytes(commit.config, what=what)
+    frames = exact_bytes(commit.agent_frames, what=what)
     return PreparedCommit(
         commit=commit,
-        nodes=[(node, storable_bytes(node, what=f"node {node.node_id!r}")) for node in commit.nodes],
+        nodes=[(node, exact_bytes(node, what=f"node {node.node_id!r}")) for node in commit.nodes],
         manifest=manifest,
         manifest_body=manifest_body,
         checkpoint_ref=bytes_hash(manifest_body),
@@ -127,9 +127,9 @@ def _check_texts(commit: RuntimeCommit) -> None:
         [[c.session_id, c.claim_id, c.lease_token, c.batch_ids] for c in commit.completed_queue_claims],
         commit.committed_attachment_ids,
     )
-    check_storable(texts, what=f"commit of session {commit.session_id!r}")
+    exact_bytes(texts, what=f"commit of session {commit.session_id!r}")
     if commit.settlement is not None:
-        check_storable(
+        exact_bytes(
             (commit.settlement.receipt, commit.settlement.path_digest),
             what=f"receipt of turn {commit.settlement.receipt.turn_id!r}",
         )

@@ -63,8 +63,9 @@ class Run(msgspec.Struct, frozen=True, gc=False):
 
 
 _PLACE = "key, node_id, run_seq, run_parent, hidden"
+# The plus takes the column's type away: compared with a typed value, the expression would not use its index.
 FIND_PLACES = f"""SELECT {_PLACE} FROM node
-    WHERE key >> 32 = (SELECT sid FROM session WHERE session_id = ?)
+    WHERE key >> 32 = (SELECT +sid FROM session WHERE session_id = ?)
     AND node_id IN (SELECT value FROM json_each(?))"""  # noqa: S608
 FIND_PLACE = f"SELECT {_PLACE} FROM node WHERE key >> 32 = ? AND node_id = ?"  # noqa: S608
 PLACE_AT = f"SELECT {_PLACE} FROM node WHERE key = ?"  # noqa: S608

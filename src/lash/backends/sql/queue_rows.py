@@ -16,7 +16,7 @@ from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
 from lash.errors import LashError
 from lash.rules.queue import QueueRow, keyed_wake, merge_key_of, merge_key_text, next_fence
-from lash.rules.storable import storable_bytes
+from lash.rules.exact_json import exact_bytes
 from lash.values import (
     DeliveryPolicy,
     QueuedWorkBatch,
@@ -177,7 +177,7 @@ def batch_body(batch_id: str, draft: QueuedWorkBatchDraft) -> BatchBody:
         QueuedWorkItem(item_id=f"{batch_id}:item:{index}", payload=payload)
         for index, payload in enumerate(draft.payloads)
     )
-    body = storable_bytes(items, what=f"queued work for session {draft.session_id!r}")
+    body = exact_bytes(items, what=f"queued work for session {draft.session_id!r}")
     return BatchBody(batch_id=batch_id, items=items, body=body)
 
 
