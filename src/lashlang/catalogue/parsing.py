@@ -109,7 +109,7 @@ PARSING: Final = (
     _entry(
         "nesting_too_deep",
         "too many levels inside one another",
-        "At most 64 blocks, brackets, prefix operators, ternaries and types may nest, and at most 128"
+        "At most 64 blocks, brackets, prefix operators, ternaries and types may nest, and at most 64"
         " operands may"
         " pile up in one expression. Chains of one operator and `else if` ladders do not count.",
         "x = " + "[" * 70 + "]" * 70,

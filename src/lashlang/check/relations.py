@@ -41,7 +41,7 @@ LIST: Final = TypeList(ANY)
 
 _MAX_OPTIONS: Final = 12
 _MAX_SIZE: Final = 100
-_MAX_UNFOLDINGS: Final = 50
+_MAX_COMPARED: Final = 80
 
 Unfold = Callable[[TypeRef], TypeExpr | None]
 """What a name stands for: its declaration or data type, or None for an authority or opaque type."""
@@ -123,7 +123,7 @@ class Relations:
     def __init__(self, unfold: Unfold) -> None:
         self._unfold = unfold
         self._assuming: set[tuple[TypeExpr, TypeExpr]] = set()
-        self._unfoldings = 0
+        self._depth = 0
 
     def structure(self, ty: TypeExpr) -> TypeExpr:
         """`ty` with names looked up until something else than a known name stands there."""
@@ -138,6 +138,16 @@ class Relations:
 
     def assignable(self, source: TypeExpr, target: TypeExpr) -> bool:
         """Whether a `source` may stand where a `target` is wanted; false only for a definite mismatch."""
+        if self._depth >= _MAX_COMPARED:
+            return True  # so deep down no difference is definite
+        self._depth += 1
+        fits = self._fits(source, target)
+        self._depth -= 1
+        if not self._depth:
+            self._assuming.clear()
+        return fits
+
+    def _fits(self, source: TypeExpr, target: TypeExpr) -> bool:
         if isinstance(target, TypeAny) or isinstance(source, TypeAny) or source == target:
             return True
         if isinstance(source, TypeRef) or isinstance(target, TypeRef):
@@ -159,16 +169,10 @@ class Relations:
             if isinstance(source, TypeUnion):
                 return all(self.assignable(option, target) for option in source.options)
             return False
-        if self._unfoldings >= _MAX_UNFOLDINGS:
-            return True  # names behind names behind names: no difference is in sight
         self._assuming.add(pair)
-        self._unfoldings += 1
         fits = self.assignable(left, right)
-        self._unfoldings -= 1
         if not fits:
             self._assuming.discard(pair)
-        if not self._unfoldings:
-            self._assuming.clear()
         return fits
 
     def _assignable_structures(self, source: TypeExpr, target: TypeExpr) -> bool:

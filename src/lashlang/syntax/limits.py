@@ -13,7 +13,7 @@ MAX_NESTING: Final = 64
 """Blocks, bracketed expressions, prefix operators, ternary branches and types inside one another, all
 counted in one budget; beyond: `nesting_too_deep`."""
 
-MAX_HEIGHT: Final = 128
+MAX_HEIGHT: Final = 64
 """Nodes on a path from the root of an expression to its deepest leaf, which also counts what piles up without
 brackets (`a.b.c`, `x?[0]?`); beyond: `nesting_too_deep`."""
 

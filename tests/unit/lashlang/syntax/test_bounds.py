@@ -78,7 +78,7 @@ def test_long_list_literal_is_no_large_expression():
 
 
 def test_pile_of_postfix_steps_is_refused_wherever_it_comes_from():
-    parse("x = a" + ".b" * 100)
+    parse("x = a" + ".b" * 60)
     assert code("x = a" + ".b" * 200) == "nesting_too_deep"
     assert code("x = " + "(" * 60 + "a" + ").b.c.d" * 60) == "nesting_too_deep"
     assert code("x = " + "(" * 60 + "a" + " + 1 == 2 and b) * 2" * 60) == "nesting_too_deep"

@@ -77,6 +77,13 @@ def objects(inner):
     return st.lists(fields, max_size=3, unique_by=lambda field: field.name).map(type_expr.TypeObject)
 
 
+def flat_union(options):
+    flat = []
+    for option in options:
+        flat += option.options if isinstance(option, type_expr.TypeUnion) else (option,)
+    return type_expr.TypeUnion(flat)
+
+
 types = st.recursive(
     st.one_of(
         st.sampled_from(
@@ -91,9 +98,7 @@ types = st.recursive(
         st.builds(type_expr.TypeProcess, inner, inner),
         st.builds(type_expr.TypeTriggerHandle, inner),
         objects(inner),
-        st.lists(
-            inner.filter(lambda ty: not isinstance(ty, type_expr.TypeUnion)), min_size=2, max_size=3
-        ).map(type_expr.TypeUnion),
+        st.lists(inner, min_size=2, max_size=3).map(flat_union),
     ),
     max_leaves=5,
 )
@@ -198,8 +203,7 @@ def compound_statements(inner):
         st.builds(ast.For, names, expressions, blocks(loop)),
         st.builds(ast.While, expressions, blocks(loop)),
     )
-    labelled = inner.filter(lambda statement: not isinstance(statement, ast.Labelled))
-    return st.one_of(plain, st.builds(ast.Labelled, labels, labelled))
+    return st.one_of(plain, st.builds(ast.Labelled, labels, plain))
 
 
 def statements(place):
