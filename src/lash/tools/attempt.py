@@ -161,7 +161,8 @@ class Attempt:
             self._hold.give_up(job)
 
     async def _stop(self, body: asyncio.Task[object]) -> None:
-        """Cancel the function, and let it clean up for a while."""
+        """Cancel the function, and let it clean up for a while. What it reports from now on is too late."""
+        self._context.close()
         self._cancellation.cancel()
         body.cancel()
         await asyncio.wait({body}, timeout=_CLEANUP_S)
@@ -196,5 +197,5 @@ class Attempt:
         if error is None:
             return Returned(body.result())
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise error
+            raise error  # it has stopped the loop already; this is for a loop that was started again
         return Raised(error, cancelled=why == "cancelled", started=self._started)

@@ -173,7 +173,7 @@ class ToolContext:
         canonical_json(value)  # refuses what the report could not be stored as
         if self._on_loop():
             self._deliver(value)
-        elif not self._closed:
+        else:
             self._loop.call_soon_threadsafe(self._deliver, value)
 
     def resource(self, kind: type[T]) -> T:

@@ -71,7 +71,7 @@ class EncodedResult:
             case list() | tuple():
                 return [self._encoded(item, depth + 1) for item in value]
             case set() | frozenset():
-                return sorted((self._encoded(item, depth + 1) for item in value), key=canonical_json)
+                return _in_order([self._encoded(item, depth + 1) for item in value])
             case _:
                 return self._encoded_object(value, depth)
 
@@ -114,6 +114,14 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     return str.__str__(text)  # the plain text of an enum, or of another subclass
+
+
+def _in_order(items: list[Json]) -> list[Json]:
+    """Return what was a set in the same order in every process."""
+    try:
+        return sorted(items)
+    except TypeError:  # of several types
+        return sorted(items, key=canonical_json)
 
 
 def _key(key: Any) -> str:

@@ -123,10 +123,8 @@ class ToolSet:
         one = self._tools.get(call.name)
         if one is None:
             return failed_call(call.call_id, call.name, self._unavailable(call.name), attempts=0)
-        if call.raw_args is not None:
-            problems = ["the arguments are no JSON object"]
-        else:
-            problems = one.arguments.check(call.args)
+        not_parsed = ["the arguments are no JSON object"] if call.raw_args is not None else []
+        problems = not_parsed or one.arguments.check(call.args)
         if problems:
             return failed_call(
                 call.call_id, call.name, _invalid_args(one, problems_text(problems)), attempts=0

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from contextlib import suppress
 from typing import Any
+
+import pytest
 
 from lash.tools import SerialLanes, ToolContext, ToolSet, ToolThreads, tool
 from lash.values import CompletedToolCall, PreparedToolCall, ToolCallPart
@@ -206,3 +209,25 @@ async def test_lanes_hold_nothing_for_calls_without_a_key() -> None:
         assert hold is not None
         assert len(lanes) == 1
     assert len(lanes) == 0
+
+
+async def test_a_coroutine_that_will_not_be_cancelled_is_left_behind(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lash.tools.attempt._CLEANUP_S", 0.01)
+    release = asyncio.Event()
+
+    @tool(serial_key="db", timeout=0.01)
+    async def deaf() -> None:
+        while not release.is_set():
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+
+    lanes = SerialLanes()
+    tools = ToolSet([deaf], lanes=lanes)
+    for code in ("tool_timeout", "tool_serial_key_blocked"):
+        (result,) = await run(tools, call, "deaf")
+        assert result.error is not None
+        assert result.error.code == code
+    release.set()
+    await wait_until(lambda: len(lanes) == 0)

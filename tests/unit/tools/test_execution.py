@@ -195,6 +195,28 @@ asyncio.run(main())
         assert ended.returncode == 7
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_loop_that_is_started_again_still_sees_what_ended_the_process(
+    call: Any, error: type[BaseException], is_async: bool
+) -> None:
+    def sync() -> None:
+        raise error
+
+    async def on_loop() -> None:
+        raise error
+
+    loop = asyncio.new_event_loop()
+    try:
+        task = loop.create_task(call(tool(on_loop if is_async else sync)))
+        for _ in range(2):
+            with pytest.raises(error):
+                loop.run_until_complete(task)
+    finally:
+        loop.close()
+    assert call.crashes == []
+
+
 async def test_a_timeout_cancels_an_async_tool_and_tells_the_model(call: Any) -> None:
     cleaned = asyncio.Event()
 
