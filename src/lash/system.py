@@ -16,7 +16,7 @@ class SystemClock:
 
     async def sleep_until(self, at_ms: int) -> None:
         """Return when the wall clock has reached `at_ms`."""
-        while (left := at_ms - self.now_ms()) > 0:
+        while (left := at_ms - self.now_ms()) > 0:  # noqa: ASYNC110  # there is no event to wait for but time
             # In slices of an hour, so that a clock that was set forward is noticed.
             await asyncio.sleep(min(left, 3_600_000) / 1000)
 

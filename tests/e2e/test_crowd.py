@@ -27,7 +27,7 @@ async def test_two_hundred_sessions_of_five_turns_at_once(tmp_path: Path) -> Non
         assert results == [
             {"text": f"heard solo {number} {turn}", "revision": turn + 1, "stop": None} for turn in range(5)
         ]
-    await check_histories(url, {session_id: 5 for session_id in answers})
+    await check_histories(url, dict.fromkeys(answers, 5))
 
 
 @pytest.mark.heavy

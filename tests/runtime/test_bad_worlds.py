@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -114,10 +113,9 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def as_nobody() -> Iterator[None]:
+def as_nobody() -> None:
     if os.geteuid() == 0:
         pytest.skip("NOT RUN: root may write to a read-only file; the engine's own tests cover it by a URI")
-    yield
 
 
 def test_limits_of_this_process_are_unchanged() -> None:

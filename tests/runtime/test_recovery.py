@@ -70,7 +70,7 @@ async def test_repeatable_work_is_done_again_and_the_model_is_not_asked_again(
         assert cut.runs == 2
         assert len(model.requests) == 2
         assert len(result.replayed_effects) == 1
-        assert [entry.usage.input_tokens for entry in await session.usage()][0] >= COST.input_tokens
+        assert next(entry.usage.input_tokens for entry in await session.usage()) >= COST.input_tokens
 
 
 async def test_at_most_once_work_is_not_done_again_and_the_model_is_told(sqlite_url: str) -> None:

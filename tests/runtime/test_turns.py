@@ -177,9 +177,7 @@ async def test_max_model_calls_ends_in_a_last_answer(url: str) -> None:
     def step(request: lash.values.ModelRequest) -> object:  # type: ignore[name-defined]
         return "I looked often enough." if request.tool_choice == "none" else call("look")
 
-    agent = lash.Agent(
-        "a", model=ScriptedModel(step), tools=[look], limits=lash.Limits(max_model_calls=3)
-    )
+    agent = lash.Agent("a", model=ScriptedModel(step), tools=[look], limits=lash.Limits(max_model_calls=3))
     async with lash.open(url, agent) as runtime:
         result = await (await runtime.session("s")).turn("look")
         assert result.stop == "max_turns"

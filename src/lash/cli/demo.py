@@ -165,7 +165,7 @@ def _print_effects(report: dict[str, Any], executions: list[dict[str, Any]]) -> 
             (
                 name,
                 effect.get("state", "done"),
-                str(count) if count else "not logged",
+                str(count or effect.get("runs", 1)),
                 "replayed" if replayed else "ran" if effect.get("state") != "unknown" else "not repeated",
             )
         )

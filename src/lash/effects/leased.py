@@ -185,25 +185,24 @@ class LeasedEffects:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not (self._ended or self._started):
-            return
+        if self._ended or self._started:
+            task = asyncio.ensure_future(self._write())
+            self._writes.add(task)
+            task.add_done_callback(self._writes.discard)
+
+    async def _write(self) -> None:
+        """Write what has come until this task runs, so that nothing is between the lists and the journal.
+
+        From here to the journal's own queue there is no suspension: a commit that is handed in later is
+        written later, and one that is handed in earlier has taken the lists with it.
+        """
         ended, self._ended = self._ended, []
         started, self._started = self._started, []
         waiting, self._waiting = self._waiting, []
-        task = asyncio.ensure_future(self._write(started, ended, waiting))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-
-    async def _write(
-        self,
-        started: list[EffectIdentity],
-        ended: list[tuple[EffectIdentity, EffectResult]],
-        waiting: list[asyncio.Future[None]],
-    ) -> None:
         try:
             if started:
                 await self._journal.start_effects(started, ended=ended, lease=self.lease)
-            else:
+            elif ended:
                 await self._journal.record_effects(ended, lease=self.lease)
         except BaseException as problem:
             self._failure = self._failure or problem

@@ -188,7 +188,7 @@ async def gone(pid: int | None) -> None:
     """Wait until no process `pid` runs; a zombie that nobody has waited for does not run."""
     assert pid is not None
     async with asyncio.timeout(20):
-        while runs(pid):  # noqa: ASYNC110  # another process cannot set an event
+        while runs(pid):  # another process cannot set an event
             await asyncio.sleep(0.02)
 
 

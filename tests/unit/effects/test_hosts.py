@@ -185,14 +185,12 @@ async def test_cancelled_effect_is_not_recorded_and_can_run_at_once(
         raise AssertionError("never")
 
     controller = host_of(database, clock, "owner-1").scoped(SCOPE)
-    task = asyncio.ensure_future(
-        controller.execute_effect(code("1"), RuntimeEffectLocalExecutor.of(forever))
-    )
+    task = asyncio.ensure_future(controller.execute_effect(code("1"), RuntimeEffectLocalExecutor.of(forever)))
     await entered.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    outcome = await host_of(database, clock, "owner-2").scoped(SCOPE).execute_effect(
-        code("1"), answering("later")
+    outcome = (
+        await host_of(database, clock, "owner-2").scoped(SCOPE).execute_effect(code("1"), answering("later"))
     )
     assert outcome == ExecCodeOutcome(result=ExecResponse(terminal_finish="later"))
 
@@ -255,7 +253,9 @@ async def test_missing_executor_is_named_and_not_recorded(journaled: JournaledEf
 async def test_recording_host_answers_sleeps_and_notes_everything() -> None:
     host = RecordingEffectHost()
     controller = host.scoped(SCOPE)
-    assert await controller.execute_effect(sleep(5), RuntimeEffectLocalExecutor.unavailable()) == SleepOutcome()
+    assert (
+        await controller.execute_effect(sleep(5), RuntimeEffectLocalExecutor.unavailable()) == SleepOutcome()
+    )
     with pytest.raises(LashError) as caught:
         await controller.execute_effect(code("1"), answering("x"))
     assert caught.value.code == "recording_effect_host_unsupported_command"

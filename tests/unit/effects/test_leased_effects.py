@@ -39,7 +39,10 @@ def tool_call(
     call = PreparedToolCall(call_id=effect_id, tool_name="look", args=args or {}, effect=effect)
     return RuntimeEffectEnvelope(
         RuntimeInvocation.effect(
-            RuntimeScope(session_id="s", turn_id="t"), effect_id, RuntimeEffectKind.TOOL_CALL, f"k:{effect_id}"
+            RuntimeScope(session_id="s", turn_id="t"),
+            effect_id,
+            RuntimeEffectKind.TOOL_CALL,
+            f"k:{effect_id}",
         ),
         ToolCall(call),
     )
@@ -76,9 +79,7 @@ class Body:
         if isinstance(envelope.command, Checkpoint):
             return CheckpointOutcome(delivery=self._content)
         return ToolCallOutcome(
-            result=CompletedToolCall(
-                call_id=envelope.effect_id, tool_name="look", content=self._content
-            )
+            result=CompletedToolCall(call_id=envelope.effect_id, tool_name="look", content=self._content)
         )
 
 
@@ -129,9 +130,7 @@ async def test_intent_of_an_at_most_once_call_is_stored_before_it_runs(database:
         return ToolCallOutcome(result=CompletedToolCall(call_id="1", tool_name="look"))
 
     effects = LeasedEffects(SCOPE, database.effect_journal, lease=await lease_of(database))
-    await effects.execute_effect(
-        tool_call("1", effect="at_most_once"), RuntimeEffectLocalExecutor.of(look)
-    )
+    await effects.execute_effect(tool_call("1", effect="at_most_once"), RuntimeEffectLocalExecutor.of(look))
     assert states == [EffectState.STARTED]
 
 
@@ -145,9 +144,7 @@ async def test_results_before_an_intent_are_stored_with_it(database: MemoryDatab
 
     effects = LeasedEffects(SCOPE, database.effect_journal, lease=await lease_of(database))
     await effects.execute_effect(tool_call("1"), Body().executor)
-    await effects.execute_effect(
-        tool_call("2", effect="at_most_once"), RuntimeEffectLocalExecutor.of(look)
-    )
+    await effects.execute_effect(tool_call("2", effect="at_most_once"), RuntimeEffectLocalExecutor.of(look))
     assert seen == ["1 done", "2 started"]
 
 
@@ -262,3 +259,14 @@ async def test_what_was_not_written_goes_to_the_commit(database: MemoryDatabase)
 
 def message(text: str) -> Message:
     return Message(id="m", role="user", parts=(TextPart(text=text),))
+
+
+async def test_results_whose_write_has_not_begun_go_to_the_commit(database: MemoryDatabase) -> None:
+    effects = LeasedEffects(SCOPE, database.effect_journal, lease=await lease_of(database))
+    await effects.execute_effect(tool_call("1"), Body().executor)
+    draining = asyncio.ensure_future(effects.drain())
+    await asyncio.sleep(0)  # the write is a task now, and has not had its turn
+    (line,) = effects.take_unwritten()
+    assert line.identity.replay_key == "k:1"
+    await draining
+    assert await database.effect_journal.load_effects(SCOPE) == []
