@@ -56,14 +56,18 @@ async def test_session_belongs_to_one_agent(db: Database) -> None:
     assert (info.agent, info.title) == ("helper", "kept")
 
 
-@pytest.mark.parametrize("session_id", ["", "   ", "\u3000", "\ud800"])
+@pytest.mark.parametrize("session_id", ["", "   ", "\u3000", "\ud800", "a\x00b"])
 async def test_blank_ids_and_ids_that_are_no_text_are_refused(db: Database, session_id: str) -> None:
     with refused("invalid_argument"):
         await db.session_catalog.admit_session(session_id, agent="helper")
+    with refused("invalid_argument"):
+        await db.runtime_persistence().commit_runtime_state(commit(session_id))
+    with refused("invalid_argument"):
+        await db.turn_ingress.accept_turn(turn("t1", session_id))
     assert await db.session_catalog.list_sessions() == []
 
 
-@pytest.mark.parametrize("session_id", ["x" * 10_000, "a/b", "🦊", " padded ", "é", "e\u0301", "a\x00b"])
+@pytest.mark.parametrize("session_id", ["x" * 10_000, "a/b", "🦊", " padded ", "é", "e\u0301"])
 async def test_any_other_text_is_an_id_and_stays_as_it_is(db: Database, session_id: str) -> None:
     await db.session_catalog.admit_session(session_id, agent="helper")
     assert [info.session_id for info in await db.session_catalog.list_sessions()] == [session_id]

@@ -194,6 +194,13 @@ async def test_acceptance_takes_nothing_up_when_other_work_comes_first(
     assert (await _claim(db)).turn_id == "t1"
 
 
+async def test_turn_id_must_be_text_that_every_store_keeps(db: Database) -> None:
+    for turn_id in ("a\x00b", "\ud800"):
+        with refused("invalid_argument"):
+            await db.turn_ingress.accept_turn(turn(turn_id))
+    assert await db.runtime_persistence().list_queued_work("s1") == []
+
+
 async def test_refused_acceptance_leaves_no_trace(db: Database) -> None:
     bad = turn("t1").replace(input=turn("t1").input.replace(context=float("nan")))
     with refused("json_not_representable"):

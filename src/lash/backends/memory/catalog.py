@@ -10,10 +10,10 @@ from lash.backends.memory.ingress import agent_mismatch
 from lash.backends.memory.tables import StoredSession, Tables
 from lash.errors import LashError
 from lash.rules.commits import session_deleted
+from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.journal import turn_scopes_prefix
 from lash.rules.leases import lease_is_live
 from lash.rules.queue import is_claimed
-from lash.rules.storable import check_storable
 from lash.values import SessionDeletion, SessionHead, SessionInfo
 
 
@@ -28,8 +28,9 @@ class MemorySessionCatalog:
     ) -> tuple[SessionInfo, bool]:
         """Create a session, or reopen it; the flag tells whether it was created."""
         tables, now_ms = self._tables, self._tables.clock.now_ms()
-        _check_session_id(session_id)
-        check_storable([agent, *(labels or ()), title], what=f"session {session_id!r}")
+        check_session_id(session_id)
+        for text in (agent, *(labels or ()), title or ""):
+            check_text(text, what=f"agent, title or label of session {session_id!r}")
         if session_id in tables.deleted:
             raise session_deleted(session_id)
         known = tables.sessions.get(session_id)
@@ -145,15 +146,6 @@ class MemorySessionCatalog:
         tables.waits = {
             key: wait for key, wait in tables.waits.items() if not wait.scope_key.startswith(prefix)
         }
-
-
-def _check_session_id(session_id: str) -> None:
-    try:
-        check_storable(session_id, what="a session id")
-    except LashError as refused:
-        raise LashError("invalid_argument", f"{session_id!r} is no valid text") from refused
-    if not session_id.strip():
-        raise LashError("invalid_argument", "a session id must not be blank")
 
 
 def _is_found(session: StoredSession, search: str) -> bool:

@@ -13,6 +13,7 @@ from lash.backends.memory.tables import StoredHead, StoredNode, StoredStamp, Tab
 from lash.rules.blobs import bare_refs, component_blobs
 from lash.rules.commits import CommitFacts, check_commit
 from lash.rules.graph import ids_named_by
+from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.leases import released
 from lash.rules.ledger import fresh_deltas, merge_ledger
 from lash.rules.storable import storable_bytes
@@ -99,6 +100,9 @@ def _facts(tables: Tables, commit: RuntimeCommit, bound_session_id: str | None) 
 
 def _prepare(tables: Tables, commit: RuntimeCommit, now_ms: int) -> PreparedCommit:
     session_id = commit.session_id
+    check_session_id(session_id)
+    for node in commit.nodes:
+        check_text(node.node_id, what="node id")
     manifest = checkpoint_manifest(commit.checkpoint)
     result = RuntimeCommitResult(
         head_revision=tables.head(session_id).revision + 1,

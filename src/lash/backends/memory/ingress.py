@@ -9,6 +9,7 @@ from lash.backends.memory.tables import StoredWait, Tables
 from lash.backends.memory.turn_claims import claim_next_turn, composition, injected_claims
 from lash.errors import LashError
 from lash.rules.commits import session_deleted
+from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.journal import cancel_wait_key
 from lash.rules.leases import (
     check_current_lease,
@@ -56,6 +57,8 @@ class MemoryTurnIngress:
         """Accept input; take its turn up at once if asked to and if it has come."""
         tables, now_ms = self._tables, self._tables.clock.now_ms()
         expires_at(now_ms, lease_ttl_ms)
+        check_session_id(draft.session_id)
+        check_text(draft.turn_id, what="turn id")
         self._check_session(draft)
         content_hash = stable_hash(draft.content())
         known = self._accepted(draft.session_id, draft.turn_id)
