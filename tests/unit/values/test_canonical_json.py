@@ -111,7 +111,7 @@ def test_tuples_and_enums_count_as_the_json_that_they_are() -> None:
         {True: "a"},
         b"bytes",
         {1, 2},
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=repr,
 )
