@@ -19,7 +19,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lashlang import LATER, Execution, Frame, Limits, Ok, check, compile_program, drive, parse, surface_of_tools
+from lashlang import (
+    LATER,
+    Execution,
+    Frame,
+    Limits,
+    Ok,
+    check,
+    compile_program,
+    drive,
+    parse,
+    surface_of_tools,
+)
 from lashlang.machine.code import Code
 from lashlang.machine.drivers import Recorder, Replay
 from lashlang.machine.effects import Effect
@@ -131,7 +142,9 @@ def programs(rounds: int, scale: float) -> list[Row]:
         plain = compile(python.replace("N", str(count)), "<python>", "exec")
         space: dict[str, Any] = {}
         assert advance(code, lambda _: LATER).value == (exec(plain, space), space["out"])[1]
-        mine, theirs = interleaved(rounds, lambda c=code: advance(c, lambda _: LATER), lambda p=plain: exec(p, {}))
+        mine, theirs = interleaved(
+            rounds, lambda c=code: advance(c, lambda _: LATER), lambda p=plain: exec(p, {})
+        )
         ratio = mine / theirs
         rows.append(Row(name, f"{ratio:.2f} x CPython ({mine * 1e3:.0f} ms)", f"<= {goal} x", ratio <= goal))
     return rows
@@ -175,7 +188,12 @@ def effects(rounds: int) -> list[Row]:
     each = [seconds / 10_000 * 1e6 for seconds in (mine, theirs, stored, loop, replay)]
     over = each[0] - each[1]
     return [
-        Row("effect answered at once", f"{over:.2f} us over a plain call ({each[0]:.2f} us)", "<= 0.6 us", over <= 0.6),
+        Row(
+            "effect answered at once",
+            f"{over:.2f} us over a plain call ({each[0]:.2f} us)",
+            "<= 0.6 us",
+            over <= 0.6,
+        ),
         Row("effect parked and encoded", f"{each[2]:.2f} us", "<= 3 us", each[2] <= 3),
         Row("effect on an event loop", f"{each[3]:.2f} us", "<= 3 us", each[3] <= 3),
         Row("effect replayed and checked", f"{each[4]:.2f} us", "<= 8 us", each[4] <= 8),
@@ -213,9 +231,17 @@ def resuming() -> list[Row]:
             run.advance(lambda _: LATER)
         data = Frame.of(run).to_bytes()
         child = [sys.executable, "-c", RESUME, source, data.hex()]
-        found[count] = (min(float(subprocess.run(child, capture_output=True, check=True).stdout) for _ in range(3)), len(data))
+        found[count] = (
+            min(float(subprocess.run(child, capture_output=True, check=True).stdout) for _ in range(3)),
+            len(data),
+        )
     few, many = found[10], found[100_000]
-    row = Row("resume after 10 / 100,000", f"{few[0]:.0f} / {many[0]:.0f} us", "<= 200 us, equal", max(few[0], many[0]) <= 200)
+    row = Row(
+        "resume after 10 / 100,000",
+        f"{few[0]:.0f} / {many[0]:.0f} us",
+        "<= 200 us, equal",
+        max(few[0], many[0]) <= 200,
+    )
     return [row, Row("frame after 10 / 100,000", f"{few[1]} / {many[1]} bytes", "a few KB", many[1] < 4096)]
 
 
@@ -240,7 +266,14 @@ def bounds() -> list[Row]:
         run = Execution(code, limits=Limits(fuel=300_000))
         run.advance(lambda _: LATER)
         used.add((run.fuel_used, run.globals["n"], run.error.code if run.error else None))
-    return [Row("runaway loop", f"stops at {sorted(used)[0][1]} turns in each of 3 runs", "the same step", len(used) == 1)]
+    return [
+        Row(
+            "runaway loop",
+            f"stops at {sorted(used)[0][1]} turns in each of 3 runs",
+            "the same step",
+            len(used) == 1,
+        )
+    ]
 
 
 def main() -> None:
@@ -248,11 +281,21 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--scale", type=float, default=1.0)
     args = options.parse_args()
-    rows = [*programs(args.rounds, args.scale), *effects(args.rounds), *resuming(), *cold(args.rounds), *bounds()]
+    rows = [
+        *programs(args.rounds, args.scale),
+        *effects(args.rounds),
+        *resuming(),
+        *cold(args.rounds),
+        *bounds(),
+    ]
     width = max(len(row.name) for row in rows)
     for row in rows:
         print(f"{row.name:<{width}}  {row.measured:<44} {row.goal:<18} {'ok' if row.holds else 'MISSED'}")
-    print(json.dumps({row.name: {"measured": row.measured, "goal": row.goal, "holds": row.holds} for row in rows}))
+    print(
+        json.dumps(
+            {row.name: {"measured": row.measured, "goal": row.goal, "holds": row.holds} for row in rows}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from lashlang.machine.values import (
 
 PLAIN: Final = frozenset({str, bool, int, type(None)})
 """Types whose values cross outwards as they are."""
+_SMALL: Final = 16
+"""Entries up to which a record of scalars is copied without a walk."""
 _IMAGE_KEYS: Final = frozenset({"type", *Image.FIELDS})
 _RESOURCE_KEYS: Final = frozenset({"__resource__", "type", "alias"})
 
@@ -42,11 +44,38 @@ def from_host(h: Meter, value: object) -> Value:
         return value
     if t is int and I64_MIN <= value <= I64_MAX:  # type: ignore[operator]  # the exact type was just tested
         return value
+    if t is dict and len(value) <= _SMALL and _flat(value):  # type: ignore[arg-type]  # the exact type was just tested
+        h.fuel -= 1 + len(value)  # type: ignore[arg-type]  # as above
+        h.take(RECORD_COST + 3 * ENTRY_COST * len(value))  # type: ignore[arg-type]  # as above
+        return value.copy()  # type: ignore[attr-defined]  # as above
     budget = [MAX_ITEMS, 0]
     copy = _import(value, budget, 0, authorities=True)
     h.work(MAX_ITEMS - budget[0])
     h.take(budget[1])
     return copy
+
+
+def _flat(record: dict[object, object]) -> bool:
+    """Whether a small record holds only scalars that need no conversion and is no image or authority."""
+    for key, item in record.items():
+        if (
+            type(key) is not str
+            or not key.isascii()
+            or key == "type"
+            or key == "__resource__"
+            or len(key) > 64
+        ):
+            return False
+        t = type(item)
+        if t is int:
+            if not I64_MIN <= item <= I64_MAX:  # type: ignore[operator]  # the exact type was just tested
+                return False
+        elif t is str:
+            if len(item) > 64 or not item.isascii():  # type: ignore[arg-type,attr-defined]  # as above
+                return False
+        elif item is not None and t is not bool and t is not float:
+            return False
+    return True
 
 
 def from_json(h: Meter, value: object) -> Value:
@@ -128,6 +157,13 @@ def to_host(h: Meter, value: Value) -> Value:
         return value
     if t is float:
         return _outward(value)
+    if t is dict and len(value) <= _SMALL:
+        for item in value.values():
+            if type(item) not in PLAIN:
+                break
+        else:
+            h.fuel -= 1 + len(value)
+            return value.copy()
     return _export(h, value, [MAX_ITEMS], 0)
 
 

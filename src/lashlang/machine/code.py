@@ -29,13 +29,27 @@ FRAME_ABI: Final = 1
 class CompiledBody:
     """One body in both forms."""
 
-    __slots__ = ("body", "generated", "initial", "numbers")
+    __slots__ = ("_plans", "body", "generated", "initial", "numbers")
 
     def __init__(self, body: ir.Body, generated: codegen.Generated) -> None:
         self.body = body
         self.generated = generated
         self.initial = tuple([ir.initial(slot) for slot in body.slots])
         self.numbers = {slot: number for number, slot in enumerate(body.slots)}
+        self._plans: dict[str, list[tuple[int, str]]] = {}
+
+    def plan(self, site: ir.Site, hidden: frozenset[str]) -> list[tuple[int, str]]:
+        """What a frame at `site` holds: positions and stable names of the slots in use, without `hidden` variables."""
+        plan = self._plans.get(site.id)
+        if plan is None:
+            held = set(site.slots)
+            names = self.body.slot_names
+            plan = self._plans[site.id] = [
+                (number, names[slot])
+                for slot, number in self.numbers.items()
+                if (slot[0] in "vo" or slot in held) and not (slot[0] == "v" and names[slot][2:] in hidden)
+            ]
+        return plan
 
 
 class Code:

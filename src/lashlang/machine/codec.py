@@ -40,12 +40,12 @@ def encode_values(values: list[Value]) -> bytes:
     Raises:
         LangError: `value_too_large` for a value nested deeper than 64 levels.
     """
-    if all(type(value) in _SCALARS for value in values):
+    stack: list[tuple[Value, int]] = [(value, 0) for value in values if type(value) not in _SCALARS]
+    if not stack:
         return _encoder.encode([[], values])
     seen: set[int] = set()
     shared: dict[int, int] = {}
     special = False
-    stack: list[tuple[Value, int]] = [(value, 0) for value in values]
     while stack:
         value, depth = stack.pop()
         t = type(value)

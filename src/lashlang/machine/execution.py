@@ -68,6 +68,7 @@ class Execution:
         self.ordinal = 0
         self.slots = self.compiled.initial
         self.meter.roots = self._held
+        self._sites = self.compiled.body.sites
         self._requests = Requests(self.meter, run_id)
         self._host: Perform | None = None
         self._site = 0
@@ -150,7 +151,10 @@ class Execution:
             if slot[0] == "s":
                 held[self.compiled.numbers[slot]] = UNSET
         for name, value in slots.items():
-            held[numbers[name]] = _fitting(name, value)
+            if name[0] == "r":
+                held[numbers["q" + name[1:]]] = range(*value)
+            else:
+                held[numbers[name]] = _fitting(name, value)
         self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)
         spent = (self.meter.fuel, self.meter.mem)
         self.effect = self._requests.effect(site, args, ordinal - 1)
@@ -221,22 +225,34 @@ class Execution:
 
     def _perform(self, number: int, *args: Value) -> Value:
         """Called by generated code at an effect."""
-        site = self.compiled.body.sites[number - 1]
+        site = self._sites[number - 1]
         meter = self.meter
         meter.fuel -= 1
         if meter.fuel < 0 or meter.cancelled:
             meter.work(0)
             meter.poll()
-        effect = self._requests.effect(site, args, self.ordinal)
-        if effect is None:
-            return self._requests.without_effect(site, args)
-        self.ordinal += 1
+        receiver = site.receiver
+        ordinal = self.ordinal
+        effect: Effect | None
+        if receiver is not None and len(args) == 1 and type(args[0]) is dict:
+            # What `Requests.effect` would make, without the way there: most effects are of this form.
+            effect = Effect(
+                "operation", site.name, to_host(meter, args[0]), ordinal, site.id, self.run_id,
+                site.host_operation, receiver.type_name, receiver.alias,
+            )  # fmt: skip
+        else:
+            effect = self._requests.effect(site, args, ordinal)
+            if effect is None:
+                return self._requests.without_effect(site, args)
+        self.ordinal = ordinal + 1
         host = self._host
         assert host is not None
         try:
             answer = host(effect)
         except HostError as error:
             answer = Failed(str(error))
+        if type(answer) is Ok and site.kind in ("operation", "await") and effect.kind != "join":
+            return self._requests.wrapped(answer, "", fused=site.fused)
         if isinstance(answer, Unset):
             self.effect, self._args = effect, args
             return PARK
@@ -278,7 +294,7 @@ class Execution:
             names = frames[0].f_locals
             self.slots = tuple(names[slot] for slot in self.compiled.body.slots)
             if "f" in names:
-                self.meter.f = max(0, names["f"])
+                self.meter.f, self.meter.m = max(0, names["f"]), names["m"]
             for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
                 if frame.f_code.co_filename == CODE_NAME and place is None:
                     place = self.compiled.generated.place(frame.f_code.co_name, line)

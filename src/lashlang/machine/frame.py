@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
+
+import msgspec
 
 from lashlang.errors import LangError
 from lashlang.machine.code import Code
@@ -28,8 +29,7 @@ _MAC_BYTES: Final = 32
 _HEAD: Final = len(MAGIC) + 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a waiting run is.
 
     Attributes:
@@ -40,7 +40,7 @@ class Frame:
         ordinal: how many effects it asked for, the pending one included.
         args: the evaluated arguments of the pending effect.
         slots: what is bound, by stable name.
-        meter: fuel outside the slice, fuel in the slice, memory until the next count.
+        meter: fuel outside the slice and in it, memory until the next count outside the slice and in it.
         outcomes: of a join, what has arrived so far, by member.
         given: session variables that the program does not name and only passes on.
     """
@@ -51,10 +51,10 @@ class Frame:
     site: str
     ordinal: int
     args: tuple[Value, ...]
-    slots: Mapping[str, Value]
-    meter: tuple[int, int, int]
-    outcomes: Mapping[int, Outcome] = field(default_factory=dict)
-    given: Mapping[str, Value] = field(default_factory=dict)
+    slots: dict[str, Value]
+    meter: tuple[int, int, int, int]
+    outcomes: dict[int, Outcome] = {}
+    given: dict[str, Value] = {}
 
     @classmethod
     def of(cls, run: Execution, outcomes: Mapping[int, Outcome] | None = None) -> Frame:
@@ -64,16 +64,16 @@ class Frame:
             LangError: `not_waiting`.
         """
         site, args = run.waiting_at()
-        body = run.compiled.body
-        held = set(site.slots)
-        hidden = run.code.projected
+        held = run.slots
         slots: dict[str, Value] = {}
-        for slot, value in zip(body.slots, run.slots, strict=True):
-            lives = slot[0] in "vo" or slot in held
-            if lives and value is not UNSET and value is not IDLE and (value is not False or slot[0] != "o"):
-                name = body.slot_names[slot]
-                if name[2:] not in hidden or name[0] != "v":
-                    slots[name] = value
+        for number, name in run.compiled.plan(site, run.code.projected):
+            value = held[number]
+            if value is UNSET or value is IDLE or (value is False and name[0] == "o"):
+                continue
+            if type(value) is range:
+                slots["r" + name[1:]] = [value.start, value.stop, value.step]
+            else:
+                slots[name] = value
         return cls(
             code_ref=run.code.code_ref,
             entry=run.entry,
@@ -82,7 +82,7 @@ class Frame:
             ordinal=run.ordinal,
             args=args,
             slots=slots,
-            meter=(run.meter.fuel, run.meter.f, run.meter.mem),
+            meter=(run.meter.fuel, run.meter.f, run.meter.mem, run.meter.m),
             outcomes=dict(outcomes or {}),
             given=run.passed_on(),
         )
@@ -116,17 +116,17 @@ class Frame:
 
     @classmethod
     def _from_values(cls, values: list[Value]) -> Frame:
-        if len(values) < 11 or [type(value) for value in values[:11]] != [str] * 4 + [int] * 7:
+        if len(values) < 12 or [type(value) for value in values[:12]] != [str] * 4 + [int] * 8:
             raise LangError("frame_codec", "the frame's head is damaged")
-        code_ref, entry, run_id, site, ordinal, fuel, slice_left, memory, args, slots, given = values[:11]
-        rest = _Rest(values[11:])
+        code_ref, entry, run_id, site, ordinal, fuel, f, mem, m, args, slots, given = values[:12]
+        rest = _Rest(values[12:])
         return cls(
             code_ref=code_ref,
             entry=entry,
             run_id=run_id,
             site=site,
             ordinal=ordinal,
-            meter=(fuel, slice_left, memory),
+            meter=(fuel, f, mem, m),
             args=tuple(rest.take(args)),
             slots=rest.record(slots),
             given=rest.record(given),
@@ -165,7 +165,7 @@ class Frame:
                 clock=clock,
                 run_id=self.run_id,
             )
-            run.meter.fuel, run.meter.f, run.meter.mem = self.meter
+            run.meter.fuel, run.meter.f, run.meter.mem, run.meter.m = self.meter
             run.restore(self.site, self.ordinal, self.args, self.slots, self.given)
         except (LangError, Fault, KeyError, IndexError, TypeError, ValueError) as error:
             if isinstance(error, LangError) and error.code == "invalid_host_value":

@@ -24,27 +24,58 @@ UNBOUNDED: Final = 64
 
 
 class Kinds(NamedTuple):
-    """A set of kinds with what is known about its numbers."""
+    """A set of kinds with what is known about its numbers, and about the items of its lists (None: no lists)."""
 
     mask: int
     bits: int = 0
     natural: bool = True
+    whole: bool = True
+    item: Kinds | None = None
 
     def join(self, other: Kinds) -> Kinds:
         """The kinds of a value that is one or the other."""
-        return Kinds(self.mask | other.mask, max(self.bits, other.bits), self.natural and other.natural)
+        if self.item is None or other.item is None:
+            item = self.item or other.item
+        else:
+            item = self.item.join(other.item)
+        return Kinds(
+            self.mask | other.mask,
+            max(self.bits, other.bits),
+            self.natural and other.natural,
+            self.whole and other.whole,
+            item,
+        )
 
     def only(self, mask: int) -> bool:
         """Whether no kind outside `mask` is possible."""
         return not self.mask & ~mask
 
+    def integer(self) -> bool:
+        """Whether it is a Python int, without a doubt."""
+        return self.only(NUM) and self.whole and self.bits < UNBOUNDED
 
-ANY: Final = Kinds(127, UNBOUNDED, False)
-NUMBER: Final = Kinds(NUM, UNBOUNDED, False)
+    def holding(self, item: Kinds) -> Kinds:
+        """The same where `item` was put into it, if it is a list."""
+        return (
+            self
+            if self.item is ANY
+            else self._replace(item=item if self.item is None else self.item.join(item))
+        )
+
+    def flat(self, depth: int = 3) -> Kinds:
+        """The same with items described to `depth` only, so that a list put into itself ends somewhere."""
+        if self.item is None:
+            return self
+        return self._replace(item=ANY if depth == 0 else self.item.flat(depth - 1))
+
+
+ANY: Final = Kinds(127, UNBOUNDED, False, False, Kinds(127, UNBOUNDED, False, False))
+NUMBER: Final = Kinds(NUM, UNBOUNDED, False, False)
 COUNT: Final = Kinds(NUM, 23, True)
 _BOOL: Final = Kinds(BOOL)
 _STR: Final = Kinds(STR)
-_LIST: Final = Kinds(LIST)
+_LIST: Final = Kinds(LIST, item=ANY)
+_TEXTS: Final = Kinds(LIST, item=_STR)
 _REC: Final = Kinds(REC)
 
 _BUILTINS: Final[dict[str, Kinds]] = {
@@ -52,11 +83,11 @@ _BUILTINS: Final[dict[str, Kinds]] = {
     "find": COUNT.join(Kinds(NULL)),
     **dict.fromkeys(("empty", "contains", "starts_with", "ends_with"), _BOOL),
     **dict.fromkeys(("to_string", "join", "trim", "format", "replace", "lower", "upper", "to_json"), _STR),
-    **dict.fromkeys(
-        ("keys", "values", "grep_text", "split", "range", "push", "sort", "sort_by", "unique"), _LIST
-    ),
+    **dict.fromkeys(("values", "push", "sort", "sort_by", "unique"), _LIST),
+    **dict.fromkeys(("keys", "split"), _TEXTS),
+    "grep_text": Kinds(LIST, item=_REC),
     **dict.fromkeys(("to_int", "to_float", "ceil_div", "floor_div", "round", "sum"), NUMBER),
-    "abs": Kinds(NUM, UNBOUNDED, True),
+    "abs": Kinds(NUM, UNBOUNDED, True, False),
     "merge": _REC,
 }
 _PASSES: Final = 12
@@ -91,7 +122,7 @@ class Inference:
             case ir.Binary():
                 return self._binary(node)
             case ir.Negative():
-                return Kinds(NUM, max(1, self.of(node.operand).bits), False)
+                return Kinds(NUM, max(1, self.of(node.operand).bits), False, False)
             case ir.Concat() | ir.Template():
                 return _STR
             case ir.Opposite() | ir.Both() | ir.Truth():
@@ -100,11 +131,21 @@ class Inference:
                 return self.of(node.then).join(self.of(node.otherwise))
             case ir.Default():
                 left = self.of(node.left)
-                return Kinds(left.mask & ~NULL, left.bits, left.natural).join(self.of(node.right))
+                return left._replace(mask=left.mask & ~NULL).join(self.of(node.right))
             case ir.Items():
-                return _LIST
+                made = Kinds(LIST, item=Kinds(0))
+                for item in node.items:
+                    made = made.holding(self.of(item))
+                return made.flat()
+            case ir.At():
+                target = self.of(node.target)
+                if target.only(LIST) and target.item is not None:
+                    return target.item.join(Kinds(NULL))
+                return ANY
             case ir.Fields() | ir.Schema() | ir.Wrapped():
                 return _REC
+            case ir.Builtin() if node.name == "range":
+                return Kinds(LIST, item=self._counted(node.args))
             case ir.Builtin():
                 return _BUILTINS.get(node.name, ANY)
             case _:
@@ -114,33 +155,42 @@ class Inference:
         if node.op in ("==", "!=", "<", "<=", ">", ">=", "in"):
             return _BOOL
         a, b = self.of(node.left), self.of(node.right)
-        if node.op == "+" and not (a.only(NUM) and b.only(NUM)):
-            if a.only(STR) or b.only(STR):
-                return _STR
-            return Kinds(NUM | STR | LIST, UNBOUNDED, False)
         both = a.only(NUM) and b.only(NUM)
+        if node.op == "+" and not both:
+            return self._joined(a, b)
+        natural, whole = both and a.natural and b.natural, both and a.whole and b.whole
         match node.op:
-            case "+":
-                return _bounded(max(a.bits, b.bits) + 1, a.natural and b.natural)
-            case "-":
-                return _bounded(max(a.bits, b.bits) + 1 if both else UNBOUNDED, False)
-            case "*":
-                return _bounded(a.bits + b.bits if both else UNBOUNDED, both and a.natural and b.natural)
-            case "%" if both and b.bits < UNBOUNDED and a.bits < UNBOUNDED:
-                zero = not isinstance(node.right, ir.Const)
-                return Kinds(NUM, UNBOUNDED if zero else min(a.bits, b.bits), a.natural)
+            case "+" | "-" if both:
+                return _bounded(max(a.bits, b.bits) + 1, natural=natural and node.op == "+", whole=whole)
+            case "*" if both:
+                return _bounded(a.bits + b.bits, natural=natural, whole=whole)
+            case "%" if both and a.bits < UNBOUNDED and isinstance(node.right, ir.Const) and node.right.value:
+                return Kinds(NUM, min(a.bits, b.bits) if b.natural else a.bits, a.natural, whole)
             case _:
-                return Kinds(NUM, UNBOUNDED, both and a.natural and b.natural)
+                return Kinds(NUM, UNBOUNDED, natural and node.op != "-", False)
+
+    def _joined(self, a: Kinds, b: Kinds) -> Kinds:
+        if a.only(STR) or b.only(STR):
+            return _STR
+        if a.only(LIST) and b.only(LIST):
+            return a.join(b)
+        return Kinds(NUM | STR | LIST, UNBOUNDED, False, False, ANY)
 
     def _statements(self, statements: list[ir.Stmt]) -> None:
         for node in statements:
             match node:
                 case ir.Let():
                     self._assign(node.slot, self.of(node.value))
-                case ir.Put() | ir.Extend():
-                    self._assign(node.slot, ANY)
+                case ir.Put():
+                    put = self.of(node.value) if len(node.path) == 1 else ANY
+                    self._assign(node.slot, Kinds(0, item=put))
+                case ir.Extend():
+                    added = self.of(ir.Items(node.items))
+                    self._assign(node.slot, self._joined(self.slots.get(node.slot, ANY), added))
                 case ir.Push():
-                    self._assign(node.slot, _LIST)
+                    self._assign(node.slot, Kinds(LIST, item=self.of(node.item)))
+                case ir.Collect():
+                    self._assign(node.slot, Kinds(LIST, item=self.of(node.item)))
                 case ir.Branch():
                     self._statements(node.then)
                     self._statements(node.otherwise)
@@ -159,11 +209,16 @@ class Inference:
 
     def _element(self, node: ir.Each) -> Kinds:
         if not node.ranged:
-            return ANY
-        if len(node.iterable) == 1:
+            over = self.of(node.iterable[0])
+            return over.item if over.item is not None and over.only(LIST) else ANY
+        return self._counted(node.iterable)
+
+    def _counted(self, args: list[ir.Expr]) -> Kinds:
+        """The numbers of a `range`."""
+        if len(args) == 1:
             return Kinds(NUM, 20, True)
-        start = self.of(node.iterable[0])
-        step = node.iterable[2] if len(node.iterable) == 3 else ir.Const(1)
+        start = self.of(args[0])
+        step = args[2] if len(args) == 3 else ir.Const(1)
         rising = isinstance(step, ir.Const) and type(step.value) is int and 0 < step.value < 2**20
         if not (start.only(NUM) and rising):
             return Kinds(NUM, 63, False)
@@ -174,14 +229,23 @@ class Inference:
         if known is None:
             self.slots[slot] = kinds
             return
-        joined = known.join(kinds)
-        if self._widen and joined.bits > known.bits:
-            joined = Kinds(joined.mask, UNBOUNDED, joined.natural)
-        self.slots[slot] = joined
+        self.slots[slot] = (
+            _widened(known, known.join(kinds)).flat() if self._widen else known.join(kinds).flat()
+        )
 
 
-def _bounded(bits: int, natural: bool) -> Kinds:
-    return Kinds(NUM, bits if bits <= 63 else UNBOUNDED, natural)
+def _widened(known: Kinds, joined: Kinds) -> Kinds:
+    """`joined` without a bound that is still growing."""
+    item = joined.item
+    if item is not None and known.item is not None:
+        item = _widened(known.item, item)
+    bits = UNBOUNDED if joined.bits > known.bits else joined.bits
+    return joined._replace(bits=bits, whole=joined.whole and bits < UNBOUNDED, item=item)
+
+
+def _bounded(bits: int, *, natural: bool, whole: bool) -> Kinds:
+    """An arithmetic result: beyond 64 bits an int becomes a float."""
+    return Kinds(NUM, bits, natural, whole) if bits <= 63 else Kinds(NUM, UNBOUNDED, natural, False)
 
 
 def _constant(value: object) -> Kinds:
@@ -194,7 +258,7 @@ def _constant(value: object) -> Kinds:
             return Kinds(NUM, value.bit_length(), value >= 0)
         case float():
             small = -(2.0**62) < value < 2.0**62
-            return Kinds(NUM, 62 if small else UNBOUNDED, value > 0)
+            return Kinds(NUM, 62 if small else UNBOUNDED, value > 0, False)
         case str():
             return _STR
         case list():

@@ -79,9 +79,9 @@ class Interpreter:
             yield from (value for slot, value in frame.slots.items() if slot[0] in "vtqs")
 
     def _charge(self, size_bytes: int) -> None:
-        self.h.mem -= size_bytes
-        if self.h.mem < 0:
-            self.h.settle()
+        self.h.m -= size_bytes
+        if self.h.m < 0:
+            self.h.m = self.h.grab(self.h.m)
 
     @contextmanager
     def _at(self, at: int) -> Iterator[None]:

@@ -385,9 +385,10 @@ class Member(_Ir, gc=False):
     operation: str
     host_operation: str | None
     resource_type: str
-    receiver: int
+    receiver: Value
     args: tuple[int, ...]
     fused: bool
+    """`receiver` is the authority itself, or the number of the argument that holds it."""
 
 
 class Site(_Ir, gc=False):
@@ -404,6 +405,8 @@ class Site(_Ir, gc=False):
     host_operation: str | None = None
     resource_type: str = ""
     keys: tuple[str, ...] = ()
+    receiver: Value = None
+    """The authority that receives an operation, when it is written in the program; else the first argument."""
     fused: bool = False
     shape: object = None
     slots: tuple[str, ...] = ()

@@ -18,12 +18,16 @@ from lashlang.machine.values import MAX_ITEMS, MAX_TEXT, Value
 
 SLICE: Final = 1024
 """Loop turns between two looks at the clock: about 0.1 ms."""
+SLICE_BYTES: Final = 16_384
+"""Memory that literals may use between two looks at the total."""
 POLL_WORK: Final = 4_096
 """Units of builtin work between two looks at the clock."""
 MAX_CALLS: Final = 150
 """Deepest nesting of `fn` calls."""
 
 TEXT_COST: Final = 56
+SHORT_TEXT: Final = 256
+"""Up to this many characters, making a string costs memory but no fuel."""
 LIST_COST: Final = 56
 ITEM_COST: Final = 8
 RECORD_COST: Final = 104
@@ -52,13 +56,14 @@ class Meter:
     """The accountant of one run: the only object whose attributes generated code may touch."""
 
     __slots__ = (
-        "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "mem", "printed", "roots",
+        "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "m", "mem", "printed", "roots",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, clock: Callable[[], int] | None = None) -> None:
         self.limits = limits
         self.fuel = limits.fuel
         self.f = 0
+        self.m = 0
         self.mem = limits.memory_bytes // 4
         self.cancelled = False
         self.calls = 0
@@ -120,6 +125,12 @@ class Meter:
         if self.mem < 0:
             self.settle(size_bytes)
 
+    def grab(self, left: int) -> int:
+        """A slice of memory for what literals make; `left` is what the last one lacked (negative)."""
+        size = min(SLICE_BYTES, self.limits.memory_bytes // 64) - left
+        self.take(size)
+        return left + size
+
     def settle(self, asked_bytes: int = 0) -> None:
         """The charged total passed its threshold: count what is really held, and set the next threshold."""
         limit = self.limits.memory_bytes
@@ -144,10 +155,13 @@ class Meter:
         """Charge a string of `length` characters; refuse one that is longer than any may be."""
         if length > MAX_TEXT:
             raise Halt("value_too_large", f"a string may have at most {MAX_TEXT} characters, not {length}")
-        self.fuel -= length >> 6
-        if length > 256:
-            self.work(0)
-        self.take(TEXT_COST + length)
+        if length > SHORT_TEXT:
+            self.work(length >> 6)
+            self.take(TEXT_COST + length)
+            return
+        self.mem -= TEXT_COST + length
+        if self.mem < 0:
+            self.settle()
 
     def items(self, count: int) -> None:
         """Charge a new list of `count` items, one unit of fuel each."""

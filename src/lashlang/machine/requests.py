@@ -41,7 +41,10 @@ class Requests:
         """The effect that `site` asks for; None for an `await` of something that holds no handle."""
         h, kind_ = self._meter, site.kind
         if kind_ == "operation":
-            return self._operation(site, site.name, args, ordinal, site.host_operation, site.resource_type)
+            receiver = site.receiver
+            own = args if receiver is not None else args[1:]
+            to = receiver if receiver is not None else args[0]
+            return self._operation(site, site.name, to, own, ordinal, site.host_operation)
         if kind_ == "await" and not _waits(args[0]):
             return self._joined(site, [args[0]], args, ordinal)
         if kind_ == "join":
@@ -74,7 +77,7 @@ class Requests:
         outcome = outcomes[0]
         if site.kind in ("operation", "await"):
             what = "module operation" if site.kind == "operation" else "tool result"
-            return self._wrapped(outcome, what, fused=site.fused)
+            return self.wrapped(outcome, what, fused=site.fused)
         if type(outcome) is Failed:
             raise value_error(f"{_PREFIX[site.kind]}: {outcome.error}")
         return None if site.kind in _NULL else from_host(self._meter, outcome.value)  # type: ignore[union-attr]  # not Failed
@@ -84,7 +87,12 @@ class Requests:
         values = self._assemble(site, [args[0]], args, iter(()))
         return unwrap(self._meter, values[0]) if site.fused else values[0]
 
-    def _wrapped(self, outcome: Outcome, what: str, *, fused: bool) -> Value:
+    def wrapped(self, outcome: Outcome, what: str, *, fused: bool) -> Value:
+        """The value of one operation or awaited handle: a wrapper, or what is in it when `?` is fused to it.
+
+        Raises:
+            Fault: `value_error` when it failed and is fused, `invalid_host_value` likewise.
+        """
         if type(outcome) is Failed:
             if fused:
                 raise value_error(f"`?` unwrapped failed {what}: {outcome.error}")
@@ -101,23 +109,22 @@ class Requests:
         self,
         site: ir.Site,
         name: str,
+        receiver: Value,
         args: tuple[Value, ...],
         ordinal: int,
         host_operation: str | None,
-        resource_type: str,
         index: int = -1,
     ) -> Effect:
-        receiver = args[0]
         if type(receiver) is not Resource:
             raise type_error(f"`.{name}(…)` needs a module authority, got {kind(receiver)}")
         h = self._meter
-        if len(args) == 2 and type(args[1]) is dict:
-            payload = to_host(h, args[1])
+        if len(args) == 1 and type(args[0]) is dict:
+            payload = to_host(h, args[0])
         else:
-            payload = {"args": [to_host(h, arg) for arg in args[1:]]}
+            payload = {"args": [to_host(h, arg) for arg in args]}
         return Effect(
             "operation", name, payload, ordinal, site.id, self._run_id,
-            host_operation, receiver.type_name or resource_type, receiver.alias, index,
+            host_operation, receiver.type_name, receiver.alias, index,
         )  # fmt: skip
 
     # --- aggregate await ---
@@ -128,11 +135,10 @@ class Requests:
         def add(leaf: object) -> None:
             index = len(members)
             if type(leaf) is ir.Member:
-                own = (args[leaf.receiver], *(args[number] for number in leaf.args))
+                own = tuple(args[number] for number in leaf.args)
+                to = args[leaf.receiver] if type(leaf.receiver) is int else leaf.receiver
                 members.append(
-                    self._operation(
-                        site, leaf.operation, own, ordinal, leaf.host_operation, leaf.resource_type, index
-                    )
+                    self._operation(site, leaf.operation, to, own, ordinal, leaf.host_operation, index)
                 )
             else:
                 payload = to_host(self._meter, leaf)
@@ -173,7 +179,7 @@ class Requests:
             _, outcome = next(settled)
             fused = type(node) is ir.Member and node.fused
             try:
-                return self._wrapped(outcome, "module operation", fused=fused)
+                return self.wrapped(outcome, "module operation", fused=fused)
             except Fault as fault:
                 faults.append(fault)
                 return None

@@ -94,9 +94,11 @@ def join(h: Meter, items: Value, separator: Value) -> str:
 
 def trim(h: Meter, text: Value) -> str:
     """`trim(text)`: without Unicode white space at both ends."""
-    whole = to_text(text, "text for `trim`")
-    h.text(len(whole))
-    return whole.strip(WHITE_SPACE)
+    whole = text if type(text) is str else to_text(text, "text for `trim`")
+    trimmed = whole.strip(WHITE_SPACE)
+    if len(trimmed) != len(whole):
+        h.text(len(trimmed))
+    return trimmed
 
 
 def lower(h: Meter, text: Value) -> str:

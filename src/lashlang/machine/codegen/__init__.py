@@ -20,7 +20,7 @@ from lashlang.machine.builtins.text import fill
 from lashlang.machine.codegen.statements import BodyWriter
 from lashlang.machine.codegen.whitelist import check
 from lashlang.machine.fault import Fault
-from lashlang.machine.meter import CODE_NAME, Meter
+from lashlang.machine.meter import CODE_NAME, SHORT_TEXT, TEXT_COST, Meter
 from lashlang.machine.schema import schema
 from lashlang.machine.values import IDLE, UNSET, Unset, Value, equal, stringify, truthy
 
@@ -42,7 +42,13 @@ def reject(code: str, message: str) -> NoReturn:
 
 def made(h: Meter, text: str) -> str:
     """Charge a string that was just joined from few parts."""
-    h.text(len(text))
+    size = len(text)
+    if size > SHORT_TEXT:
+        h.text(size)
+        return text
+    h.mem -= TEXT_COST + size
+    if h.mem < 0:
+        h.settle()
     return text
 
 
@@ -101,7 +107,7 @@ HELPERS: Final[dict[str, Any]] = {
     "schema": schema,
     "arity_error": arity_error,
     "refill": Meter.refill,
-    "settle": Meter.settle,
+    "grab": Meter.grab,
     "enter": Meter.enter,
     "leave": Meter.leave,
     **{

@@ -119,8 +119,10 @@ class Expressions:
             if a.only(NUM) and a.natural:
                 return f"({self.value(node.left)} % {self.value(node.right)})"
             first, name = self._atom(node.left)
-            call = self._helper(node.at, f"remainder({name}, {self.value(node.right)})")
             number = self.value(node.right)
+            call = self._helper(node.at, f"remainder({name}, {number})")
+            if a.integer():
+                return f"({name} % {number} if {first} >= 0 else {call})"
             return f"({name} % {number} if type_({first}) is int_ and {name} >= 0 else {call})"
         return self._call(node)
 
@@ -129,14 +131,17 @@ class Expressions:
         meter = "h, " if node.op in _WITH_METER else ""
         return self._helper(node.at, f"{_HELPERS[node.op]}({meter}{args})")
 
-    def _fitted(self, text: str) -> str:
+    def _fitted(self, text: str, *, natural: bool = False) -> str:
         name = self.scratch()
+        if natural:
+            return f"({name} if ({name} := {text}) <= {I64_MAX} else float_({name}))"
         return f"({name} if {I64_MIN} <= ({name} := {text}) <= {I64_MAX} else float_({name}))"
 
     def _arithmetic(self, node: ir.Binary, a: Kinds, b: Kinds) -> str:
         if a.only(NUM) and b.only(NUM):
             text = f"({self.value(node.left)} {node.op} {self.value(node.right)})"
-            return text if self._kinds.of(node).bits <= 63 else self._fitted(text)
+            made = self._kinds.of(node)
+            return text if made.bits <= 63 else self._fitted(text, natural=made.natural)
         if not (a.mask & NUM and b.mask & NUM):
             return self._call(node)
         left, x = self._atom(node.left)
@@ -210,30 +215,40 @@ class Expressions:
         dynamic = [part for part in parts if not isinstance(part, ir.Const)]
         if len(dynamic) > _MAX_INLINE_PARTS or len(parts) < 2:
             return self._helper(at, f"concat(h, {', '.join(map(self.value, parts))})")
-        before: list[str] = []
-        texts: list[str] = []
         moved = not all(map(_still, dynamic[1:]))
-        for part in parts:
-            if moved and not _still(part):
-                once, name = self._atom(part)
-                before.append(once)
-                texts.append(self._as_text(part, at, name))
-            else:
-                texts.append(self._as_text(part, at))
-        joined = " + ".join(texts)
-        if before:
-            joined = f"({', '.join(before)}, {joined})[-1]"
-        return self._helper(at, f"made(h, {joined})")
+        first: list[str] = []
+        then: list[str] = []
+        pieces = [self._piece(part, at, first, then, moved=moved) for part in parts]
+        text = "f'" + "".join(pieces) + "'"
+        if first or then:
+            text = f"({', '.join([*first, *then, text])})[-1]"
+        return self._helper(at, f"made(h, {text})")
 
-    def _as_text(self, node: ir.Expr, at: int, evaluated: str | None = None) -> str:
-        """Text for the text of `node`, which the local `evaluated` may hold already."""
-        if isinstance(node, ir.Const) and type(node.value) in (str, int, bool, type(None)):
-            return repr(to_text(node.value))
-        if self._kinds.of(node).only(STR):
-            return evaluated or self.value(node)
-        once, name = (evaluated, evaluated) if evaluated else self._atom(node)
+    def _piece(self, part: ir.Expr, at: int, first: list[str], then: list[str], *, moved: bool) -> str:
+        """`part` inside a formatted string: escaped text, or the name of a local that holds a text or an int.
+
+        What must be evaluated before goes to `first`, what turns it into text to `then`, so that no value is turned
+        into text before all were evaluated.
+        """
+        if isinstance(part, ir.Const) and type(part.value) in (str, int, bool, type(None)):
+            return _inside_quotes(to_text(part.value))
+        kinds = self._kinds.of(part)
+        known = kinds.only(STR) or kinds.integer()
+        if isinstance(part, ir.Var) and part.sure:
+            name = part.slot
+        elif known or moved:
+            name = self.scratch()
+            first.append(f"{name} := {self.value(part)}")
+        else:
+            once, name = self._atom(part)
+            return self._converted(once, name, at, first)
+        return "{" + name + "}" if known else self._converted(name, name, at, then)
+
+    def _converted(self, once: str, name: str, at: int, where: list[str]) -> str:
+        text = self.scratch()
         other = self._helper(at, f"stringify(h, {name})")
-        return f"({name} if type_({once}) is str_ else str_({name}) if type_({name}) is int_ else {other})"
+        where.append(f"{text} := ({name} if type_({once}) is str_ or type_({name}) is int_ else {other})")
+        return "{" + text + "}"
 
     # --- containers ---
 
@@ -249,6 +264,8 @@ class Expressions:
         if isinstance(node.target, ir.Const):
             return self._helper(node.at, f"field({self.value(node.target)}, {key})")
         once, name = self._atom(node.target)
+        if self._kinds.of(node.target).only(REC):
+            return f"({name}[{key}] if {key} in {once} else None)"
         call = self._helper(node.at, f"field({name}, {key})")
         return f"({name}[{key}] if type_({once}) is dict_ and {key} in {name} else {call})"
 
@@ -260,13 +277,18 @@ class Expressions:
         if constant or kinds.only(STR | NULL | BOOL | LIST | REC) or (target != xs and place != i):
             return self._helper(node.at, f"index({target}, {place})")
         low = "" if kinds.natural and kinds.only(NUM) else f"-len_({xs}) <= "
-        tests = (
-            f"type_({place}) is int_ and type_({xs}) is list_"
-            if target == xs
-            else f"type_({target}) is list_ and type_({i}) is int_"
-        )
-        test = f"{tests} and {low}{i} < len_({xs})"
-        return f"({xs}[{i}] if {test} else {self._helper(node.at, f'index({xs}, {i})')})"
+        a_list, an_int = self._kinds.of(node.target).only(LIST), kinds.integer()
+        tests: list[str] = []
+        if target != xs:
+            tests.append(f"{target} is not U" if a_list else f"type_({target}) is list_")
+        if place != i:
+            tests.append(f"{place} is not U" if an_int else f"type_({place}) is int_")
+        if target == xs and not a_list:
+            tests.append(f"type_({xs}) is list_")
+        if place == i and not an_int:
+            tests.append(f"type_({i}) is int_")
+        tests.append(f"{low}{i} < len_({xs})")
+        return f"({xs}[{i}] if {' and '.join(tests)} else {self._helper(node.at, f'index({xs}, {i})')})"
 
     # --- calls ---
 
@@ -326,6 +348,11 @@ class Expressions:
         ir.Wrapped: lambda self, node: f'{{"ok": True, "value": {self.value(node.operand)}}}',
         ir.Truth: lambda self, node: self.truth(node.operand),
     }
+
+
+def _inside_quotes(text: str) -> str:
+    """`text` as it stands between the single quotes of a formatted string."""
+    return repr(text + "\"'")[1:-4].replace("{", "{{").replace("}", "}}")
 
 
 def _still(node: ir.Expr) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 from lashlang.machine import ir
 from lashlang.machine.codegen.expressions import Expressions
-from lashlang.machine.inference import LIST, Inference
+from lashlang.machine.inference import ANY, LIST, NUM, REC, STR, Inference
 from lashlang.machine.values import Value
 
 
@@ -49,9 +49,13 @@ class BodyWriter:
             if body.slots:
                 self._line(f"{', '.join(body.slots)}, = slots")
             if not self._shared_fuel:
-                self._line("f = h.f")
+                self._line("f = h.f; m = h.m")
         if body.size_bytes:
-            self._charge(body.size_bytes, guarded=bool(body.sites))
+            if body.sites:
+                self._line("if not pc:")
+                self._depth += 1
+            self._charge(body.size_bytes)
+            self._depth = 1
         self._block(body.statements)
         if body.kind != "fn":
             self._leave("-2", "None")
@@ -89,12 +93,11 @@ class BodyWriter:
             self._expr.fresh_statement()
             self._WRITE[type(node)](self, node)
 
-    def _charge(self, size_bytes: int, *, guarded: bool = False) -> None:
-        if guarded:
-            self._line(f"if not pc: h.mem -= {size_bytes}")
-        else:
-            self._line(f"h.mem -= {size_bytes}")
-        self._line("if h.mem < 0: settle(h)")
+    def _charge(self, size_bytes: int, at: int = 0) -> None:
+        """Memory for literals, from the slice in hand."""
+        slice_ = "h.m" if self._shared_fuel else "m"
+        self._line(f"{slice_} -= {size_bytes}")
+        self._line(f"if {slice_} < 0: {slice_} = grab(h, {slice_})", at)
 
     def _turn(self, size_bytes: int, at: int) -> None:
         """One turn of a loop: fuel, and the memory of what the body's literals make."""
@@ -105,13 +108,12 @@ class BodyWriter:
             self._line("f -= 1")
             self._line("if f < 0: f = refill(h)", at)
         if size_bytes:
-            self._line(f"h.mem -= {size_bytes}")
-            self._line("if h.mem < 0: settle(h)", at)
+            self._charge(size_bytes, at)
 
     def _leave(self, code: str, value: str, at: int = 0) -> None:
         slots = "".join(f"{slot}, " for slot in self._body.slots)
         if not self._shared_fuel:
-            self._line("h.f = f")
+            self._line("h.f = f; h.m = m")
         self._line(f"return ({code}, {value}, ({slots}))", at)
 
     # --- plain statements ---
@@ -126,11 +128,8 @@ class BodyWriter:
 
     def _put(self, node: ir.Put) -> None:
         slot, flag = node.slot, f"o{node.slot[1:]}"
-        steps = [self._expr.scratch() for _ in node.path]
-        for name, place in zip(steps, node.path, strict=True):
-            self._line(f"{name} = ({self._expr.value(place)})", node.at)
-        value = self._expr.scratch()
-        self._line(f"{value} = ({self._expr.value(node.value)})", node.at)
+        steps = [self._named(place, node.at) for place in node.path]
+        value = self._named(node.value, node.at)
         if not node.sure:
             name = repr(self._body.variables[int(slot[1:])])
             self._line(f"if {slot} is U: undefined({name})", node.at)
@@ -139,22 +138,38 @@ class BodyWriter:
         if len(steps) > 1:
             self._line(slow, node.at)
             return
-        step = steps[0]
-        self._line(
-            f"if {flag} and type_({slot}) is list_ and type_({step}) is int_ "
-            f"and 0 <= {step} < len_({slot}): {slot}[{step}] = {value}"
-        )
-        self._line(
-            f"elif {flag} and type_({slot}) is dict_ and type_({step}) is str_ "
-            f"and {step} in {slot}: {slot}[{step}] = {value}"
-        )
-        self._line(f"else: {slow}", node.at)
+        step, kinds, place = steps[0], self._kinds.slots.get(slot, ANY), self._kinds.of(node.path[0])
+        word = "if"
+        if kinds.mask & LIST and place.mask & NUM:
+            a_list = "" if kinds.only(LIST) else f" and type_({slot}) is list_"
+            an_int = "" if place.integer() else f" and type_({step}) is int_"
+            low = "" if place.natural and not an_int else "0 <= "
+            test = f"{flag}{a_list}{an_int} and {low}{step} < len_({slot})"
+            self._line(f"if {test}: {slot}[{step}] = {value}")
+            word = "elif"
+        if kinds.mask & REC and place.mask & STR:
+            a_record = "" if kinds.only(REC) else f" and type_({slot}) is dict_"
+            a_text = "" if place.only(STR) else f" and type_({step}) is str_"
+            self._line(f"{word} {flag}{a_record}{a_text} and {step} in {slot}: {slot}[{step}] = {value}")
+            word = "elif"
+        self._line(f"else: {slow}" if word == "elif" else slow, node.at)
+
+    def _named(self, node: ir.Expr, at: int) -> str:
+        """A name or literal for the value of `node`, evaluated now."""
+        if isinstance(node, ir.Const) and type(node.value) in (str, int, bool, type(None)):
+            return self._expr.constant(node.value)
+        if isinstance(node, ir.Var) and node.sure:
+            return node.slot
+        text = self._expr.value(node)
+        name = self._expr.scratch()
+        self._line(f"{name} = ({text})", at)
+        return name
 
     def _push(self, node: ir.Push) -> None:
         slot, flag = node.slot, f"o{node.slot[1:]}"
-        item = self._expr.scratch()
-        self._line(f"{item} = ({self._expr.value(node.item)})", node.at)
-        self._line(f"if {flag} and type_({slot}) is list_: append({slot}, {item})")
+        item = self._named(node.item, node.at)
+        a_list = "" if self._kinds.slots.get(slot, ANY).only(LIST) else f" and type_({slot}) is list_"
+        self._line(f"if {flag}{a_list}: append({slot}, {item})")
         self._line(f"else: {slot} = push(h, {slot}, {item}, {flag}); {flag} = True", node.at)
 
     def _extend(self, node: ir.Extend) -> None:

@@ -19,12 +19,13 @@ _NODES: Final = frozenset(
         ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.IfExp, ast.Call, ast.Attribute,
         ast.Subscript, ast.NamedExpr, ast.Load, ast.Store, ast.And, ast.Or, ast.Not, ast.USub, ast.Add, ast.Sub,
         ast.Mult, ast.Mod, ast.BitAnd, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In,
+        ast.JoinedStr, ast.FormattedValue,
     }
 )  # fmt: skip
 _CONSTANTS: Final = frozenset({type(None), bool, int, float, str})
-_METER: Final = frozenset({"f", "mem", "calls"})
+_METER: Final = frozenset({"f", "m", "calls"})
 _SLOT: Final = re.compile(r"[vtcqisoyk][0-9]+")
-_LOCALS: Final = frozenset({"h", "pc", "rv", "slots", "perform", "f", "e", "d", "step"})
+_LOCALS: Final = frozenset({"h", "pc", "rv", "slots", "perform", "f", "m", "e", "d", "step"})
 
 
 class FenceError(RuntimeError):
@@ -85,6 +86,9 @@ def _shape(node: ast.AST, helpers: Collection[str], functions: Collection[str]) 
             handler = node.handlers[0].type if plain else None
             if not isinstance(handler, ast.Name) or handler.id != "Fault":
                 raise FenceError("generated code catches something other than a fault")
+        case ast.FormattedValue():
+            if node.conversion != -1 or node.format_spec is not None or not isinstance(node.value, ast.Name):
+                raise FenceError("generated code formats more than the plain text of a local")
         case ast.Dict():
             if None in node.keys:
                 raise FenceError("generated code unpacks a record")

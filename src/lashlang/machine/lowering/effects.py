@@ -8,6 +8,7 @@ from lashlang.machine import ir
 from lashlang.machine.lowering.builder import Builder
 from lashlang.machine.lowering.dispatch import LOWER, expr, operands
 from lashlang.machine.meter import ENTRY_COST, RECORD_COST
+from lashlang.machine.values import Resource
 from lashlang.syntax import ast
 
 
@@ -22,11 +23,13 @@ def _perform(b: Builder, kind: ir.EffectKind, args: Sequence[ast.Expr], at: int,
 
 def operation(b: Builder, node: ast.OperationCall, *, fused: bool) -> ir.Expr:
     """`module.operation(args)`, with `?` fused into it or not."""
+    receiver = _authority(node.receiver)
     return _perform(
         b,
         "operation",
-        [node.receiver, *node.args],
+        node.args if receiver is not None else [node.receiver, *node.args],
         b.span(node),
+        receiver=receiver,
         name=node.operation,
         host_operation=node.host_operation,
         resource_type=node.resource_type,
@@ -99,9 +102,19 @@ def _shape(node: ast.Expr, args: list[ast.Expr]) -> object:
         args.append(node)
         return first
     call, aborts = found
-    args += [call.receiver, *call.args]
-    numbers = tuple(range(first + 1, len(args)))
-    return ir.Member(call.operation, call.host_operation, call.resource_type, first, numbers, aborts)
+    receiver = _authority(call.receiver)
+    if receiver is None:
+        args.append(call.receiver)
+    own = len(args)
+    args += call.args
+    numbers = tuple(range(own, len(args)))
+    to = first if receiver is None else receiver
+    return ir.Member(call.operation, call.host_operation, call.resource_type, to, numbers, aborts)
+
+
+def _authority(node: ast.Expr) -> Resource | None:
+    """The authority that `node` names, if it is one by its spelling."""
+    return Resource(node.resource_type, node.path) if isinstance(node, ast.Authority) else None
 
 
 def start(b: Builder, node: ast.Start) -> ir.Expr:

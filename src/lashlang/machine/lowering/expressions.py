@@ -71,11 +71,28 @@ def _sum(b: Builder, nodes: Sequence[ast.Expr], values: list[ir.Expr], at: int) 
     text = _is_text(nodes[0])
     for number in range(1, len(values)):
         if text or _is_text(nodes[number]):
-            return ir.Concat([result, *values[number:]], at)
+            return ir.Concat(_spliced([result, *values[number:]]), at)
         result = ir.Binary("+", result, values[number], at)
         if number % MAX_RUN == 0:
             result = b.store(result, at)
     return result
+
+
+def _spliced(parts: list[ir.Expr]) -> list[ir.Expr]:
+    """Parts of a concatenation, a first part that is itself a joined text replaced by what it is made of."""
+    first = parts[0]
+    if isinstance(first, ir.Concat):
+        return [*first.parts, *parts[1:]]
+    slots = [part for part in first.parts if type(part) is int] if isinstance(first, ir.Template) else None
+    if isinstance(first, ir.Template) and slots == list(range(len(first.args))):
+        made = [ir.Const(part) if type(part) is str else first.args[part] for part in first.parts]  # type: ignore[index]  # a number where it is no text
+        return [*made, *parts[1:]] if made and _starts_as_text(first) else parts
+    return parts
+
+
+def _starts_as_text(template: ir.Template) -> bool:
+    """Whether the first two parts hold a text, so that adding them up joins them."""
+    return any(type(part) is str for part in template.parts[:2])
 
 
 def _is_text(node: ast.Expr) -> bool:

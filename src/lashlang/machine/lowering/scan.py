@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from lashlang.machine.builtins import ESCAPES
+from lashlang.machine.builtins import ESCAPES, TABLE
 from lashlang.syntax import ast
 
 MAX_HEIGHT: Final = 14
@@ -110,6 +110,8 @@ def escaping(node: ast.Expr) -> Iterator[str]:
         case ast.Call() if node.name in ESCAPES:
             for at, arg in enumerate(node.args):
                 yield from escaping(arg) if at == ESCAPES[node.name] else _below([arg])
+        case ast.Call() if node.name in TABLE:
+            yield from _below(node.args)
         case _:
             for child in children(node):
                 yield from escaping(child)

@@ -116,7 +116,7 @@ def _of(run: Execution, printed: list[Any], effects: list[Effect]) -> Story:
         _told(effects),
         plain(run.globals),
         run.meter.fuel_left,
-        run.meter.mem,
+        run.meter.mem + run.meter.m,
     )
 
 
@@ -170,7 +170,7 @@ def oracle(code: Code, host: dict[str, Any], limits: Limits) -> Story:
         _told(scripted.effects),
         plain(variables),
         meter.fuel_left,
-        meter.mem,
+        meter.mem + meter.m,
     )
 
 

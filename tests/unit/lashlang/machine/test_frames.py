@@ -190,7 +190,7 @@ def test_forged_slots_never_escape_as_python_errors() -> None:
     frame = Frame.of(parked_at(LOOP, 1, values={"total": 3}))
     seen: set[str] = set()
     for slots in _changes(frame.slots):
-        forged = Frame(**{**{n: getattr(frame, n) for n in Frame.__slots__}, "slots": slots})
+        forged = Frame(**{**{n: getattr(frame, n) for n in Frame.__struct_fields__}, "slots": slots})
         try:
             run = finished(Frame.from_bytes(forged.to_bytes()).resume(code_of(LOOP)))
         except LangError as error:
