@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Final
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -22,6 +21,8 @@ def spell_number(value: int | float) -> str:
         return str(value)
     text = repr(value)
     if "e" in text and 1e-7 <= abs(value) < 1e21:
+        from decimal import Decimal  # rarely needed, and slow to import
+
         text = format(Decimal(text), "f")
         return text if "." in text else text + ".0"
     return text
