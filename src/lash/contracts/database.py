@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from lash.contracts.artifacts import LashlangArtifactStore
 from lash.contracts.attachments import AttachmentStore
 from lash.contracts.catalog import SessionCatalog
 from lash.contracts.effects import EffectHost
+from lash.contracts.host_events import HostEventStore
 from lash.contracts.ingress import SessionLeases, TurnIngress
 from lash.contracts.journal import EffectJournal
 from lash.contracts.persistence import RuntimePersistence
+from lash.contracts.processes import ProcessRegistry
 from lash.contracts.waits import DurableWaits
 from lash.values import Clock, DurabilityTier
 
@@ -48,6 +51,12 @@ class Database(Protocol):
     def session_catalog(self) -> SessionCatalog: ...
     @property
     def durable_waits(self) -> DurableWaits: ...
+    @property
+    def process_registry(self) -> ProcessRegistry: ...
+    @property
+    def host_event_store(self) -> HostEventStore: ...
+    @property
+    def artifact_store(self) -> LashlangArtifactStore: ...
 
     @property
     def owner_id(self) -> str:

@@ -166,6 +166,15 @@ def listing_order(subscriptions: Iterable[TriggerSubscriptionRecord]) -> list[Tr
 
 def subscription_number(subscription_id: str) -> int:
     """Return the n of `subscription:n`; 0 for any other text, which is no subscription's id."""
-    prefix, _, digits = subscription_id.partition(":")
-    is_number = prefix == "subscription" and digits.isascii() and digits.isdecimal() and len(digits) < 19
+    return _number("subscription:", subscription_id)
+
+
+def handle_number(handle: str) -> int:
+    """Return the n of `trigger:n`; 0 for any other text, which is no subscription's handle."""
+    return _number("trigger:", handle)
+
+
+def _number(prefix: str, text: str) -> int:
+    digits = text.removeprefix(prefix)
+    is_number = text.startswith(prefix) and digits.isascii() and digits.isdecimal() and len(digits) < 19
     return int(digits) if is_number and str(int(digits)) == digits else 0

@@ -7,6 +7,7 @@ default are left out of the encoded form, so that adding an optional field never
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -20,7 +21,52 @@ Json: TypeAlias = Any
 R = TypeVar("R")
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+def _is_compound(value: object) -> bool:
+    return isinstance(value, msgspec.Struct) or (isinstance(value, tuple) and bool(value))
+
+
+def _settling(defaults: dict[str, Any], earlier: Callable[[Any], None] | None) -> Callable[[Any], None]:
+    def settle(self: Any) -> None:
+        for field, default in defaults.items():
+            value = getattr(self, field)
+            if value is not default and type(value) is type(default) and _parts(value) == _parts(default):
+                msgspec.structs.force_setattr(self, field, default)
+        if earlier is not None:
+            earlier(self)
+
+    return settle
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    # Parts of records are settled already, so most comparisons are of identities or of empty tuples.
+    return value if isinstance(value, tuple) else msgspec.structs.astuple(value)
+
+
+class RecordType(msgspec.StructMeta):
+    """Makes a field that equals its default *be* its default.
+
+    msgspec leaves a default that is itself a record out of the encoded form only if the field holds that very
+    object. Without this, a default that somebody spelled out would have another encoded form, and another
+    hash, than one that was left out.
+    """
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        defaults = {
+            field: value
+            for field, value in namespace.items()
+            if not field.startswith("__") and _is_compound(value)
+        }
+        if defaults:
+            earlier = namespace.get("__post_init__") or next(
+                (base.__post_init__ for base in bases if hasattr(base, "__post_init__")), None
+            )
+            namespace["__post_init__"] = _settling(defaults, earlier)
+        return super().__new__(mcls, name, bases, namespace, **options)
+
+
+class Record(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, metaclass=RecordType
+):
     """Frozen data with structural equality."""
 
     def replace(self, **changes: Any) -> Self:

@@ -6,15 +6,18 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from lash.backends.sql.artifacts import SqlLashlangArtifactStore
 from lash.backends.sql.attachments import SqlAttachmentStore
 from lash.backends.sql.catalog import SqlSessionCatalog
 from lash.backends.sql.engine import Hub
 from lash.backends.sql.engine import Subscription as HubSubscription
 from lash.backends.sql.engine.sqlite import Schema, SqliteEngine, SqliteSettings
+from lash.backends.sql.host_events import SqlHostEventStore
 from lash.backends.sql.ingress import SqlTurnIngress
 from lash.backends.sql.journal import SqlEffectJournal
 from lash.backends.sql.leases import SqlSessionLeases
 from lash.backends.sql.persistence import SqlRuntimePersistence
+from lash.backends.sql.process_registry import SqlProcessRegistry
 from lash.backends.sql.schema import APPLICATION_ID, MIGRATIONS
 from lash.backends.sql.store import Store
 from lash.backends.sql.waits import SqlDurableWaits
@@ -65,6 +68,9 @@ class SqliteDatabase:
         self.session_leases = SqlSessionLeases(self._store)
         self.session_catalog = SqlSessionCatalog(self._store)
         self.durable_waits = SqlDurableWaits(self._store)
+        self.process_registry = SqlProcessRegistry(self._store, self.subscribe)
+        self.host_event_store = SqlHostEventStore(self._store)
+        self.artifact_store = SqlLashlangArtifactStore(self._store)
 
     @property
     def path(self) -> str:

@@ -16,6 +16,8 @@ that `LOCK_SESSION` stands for.
 
 from __future__ import annotations
 
+from lash.backends.sql.process_schema import ARTIFACTS, HOST_EVENTS, PROCESSES
+
 APPLICATION_ID = 0x6C617368  # "lash"
 
 _SESSIONS = """
@@ -203,4 +205,6 @@ CREATE INDEX attachment_manifest_open ON attachment_manifest (intent_at_ms, atta
     WHERE committed_at_ms IS NULL;
 """
 
-MIGRATIONS = ("".join((_SESSIONS, _HISTORY, _QUEUE, _EFFECTS, _ATTACHMENTS)),)
+MIGRATIONS = (
+    "".join((_SESSIONS, _HISTORY, _QUEUE, _EFFECTS, _ATTACHMENTS, PROCESSES, HOST_EVENTS, ARTIFACTS)),
+)
