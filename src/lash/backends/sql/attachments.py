@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.session_rows import BodyRow
 from lash.backends.sql.store import Store
 from lash.errors import LashError
 from lash.rules.manifest import attachment_not_found, check_attachment_id
@@ -46,11 +47,11 @@ class SqlAttachmentStore:
 
         async def script(tx: Tx) -> AttachmentRef:
             present, described = await tx.read(
-                Query(int, FIND_ATTACHMENT, ref.id), Query(bytes, READ_DESCRIPTION, ref.id)
+                Query(int, FIND_ATTACHMENT, ref.id), Query(BodyRow, READ_DESCRIPTION, ref.id)
             )
             if not present:
                 await tx.write(ADD_ATTACHMENT, ref.id, bytes(data))
-            if described != [body]:
+            if [row.body for row in described] != [body]:
                 await tx.write(PUT_DESCRIPTION, ref.id, body)
             return ref
 
@@ -62,7 +63,7 @@ class SqlAttachmentStore:
 
         async def script(tx: Tx) -> StoredAttachment:
             data, described = await tx.read(
-                Query(bytes, READ_DATA, attachment_id), Query(bytes, READ_DESCRIPTION, attachment_id)
+                Query(bytes, READ_DATA, attachment_id), Query(BodyRow, READ_DESCRIPTION, attachment_id)
             )
             if not data:
                 raise attachment_not_found(attachment_id)
@@ -73,6 +74,8 @@ class SqlAttachmentStore:
                     attachment_id=attachment_id,
                 )
             what = f"table attachment_description: attachment {attachment_id!r}"
-            return StoredAttachment(data=data[0], meta=decode_record(AttachmentRef, described[0], what=what))
+            return StoredAttachment(
+                data=data[0], meta=decode_record(AttachmentRef, described[0].body, what=what)
+            )
 
         return await self._store.read(script)

@@ -14,9 +14,9 @@ from lash.backends.sql.effect_rows import EffectKey, effect_key, scope_hash
 from lash.errors import LashError
 from lash.rules.blobs import bare_refs, component_blobs
 from lash.rules.commits import check_binding, is_recorded
+from lash.rules.exact_json import exact_bytes
 from lash.rules.graph import ids_named_by
 from lash.rules.identifiers import check_session_id
-from lash.rules.exact_json import exact_bytes
 from lash.values import (
     EffectScope,
     RuntimeCommit,

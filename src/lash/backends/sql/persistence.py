@@ -11,7 +11,7 @@ from lash.backends.sql.maintenance import hide_nodes, sweep_blobs, vacuum
 from lash.backends.sql.manifest import AttachmentRows
 from lash.backends.sql.queue import WorkQueue
 from lash.backends.sql.reads import ONLY_HEADS, ONLY_METAS, read_node, read_path_since, read_session, resolve
-from lash.backends.sql.session_rows import ensure_sid, find_session
+from lash.backends.sql.session_rows import BodyRow, ensure_sid, find_session
 from lash.backends.sql.store import Store
 from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.storable import storable_bytes
@@ -110,9 +110,9 @@ class SqlRuntimePersistence(WorkQueue, AttachmentRows):
 
         async def script(tx: Tx) -> SessionMeta | None:
             session_id = await resolve(tx, bound, ONLY_HEADS) or await resolve(tx, None, ONLY_METAS)
-            body = None if session_id is None else await tx.fetch_one(bytes, READ_META, session_id)
+            row = None if session_id is None else await tx.fetch_one(BodyRow, READ_META, session_id)
             what = f"table session_meta: session {session_id!r}"
-            return None if body is None else decode_record(SessionMeta, body, what=what)
+            return None if row is None else decode_record(SessionMeta, row.body, what=what)
 
         return await self._store.read(script)
 

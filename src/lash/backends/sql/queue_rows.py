@@ -15,8 +15,8 @@ from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
 from lash.errors import LashError
-from lash.rules.queue import QueueRow, keyed_wake, merge_key_of, merge_key_text, next_fence
 from lash.rules.exact_json import exact_bytes
+from lash.rules.queue import QueueRow, keyed_wake, merge_key_of, merge_key_text, next_fence
 from lash.values import (
     DeliveryPolicy,
     QueuedWorkBatch,

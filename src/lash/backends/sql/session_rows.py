@@ -57,6 +57,12 @@ class SessionRow(msgspec.Struct, frozen=True, gc=False):
         return self.deleted_at_ms is not None
 
 
+class BodyRow(msgspec.Struct, frozen=True, gc=False):
+    """One stored record. What it really is shows when it is decoded."""
+
+    body: bytes
+
+
 _COLUMNS = """sid, session_id, agent, deleted_at_ms, lease_generation, lease_owner_id, lease_token,
     lease_claimed_at_ms, lease_expires_at_ms, revision, leaf_node_id, path_digest, next_seq, setup_hash,
     ledger"""
