@@ -187,8 +187,8 @@ def _attachments(messages: Iterable[Message]) -> list[AttachmentRef]:
             match part:
                 case AttachmentPart(ref=ref):
                     refs.append(ref)
-                case ToolResultPart(attachments=attached):
-                    refs.extend(attached)
+                case ToolResultPart():
+                    refs.extend(part.shown_attachments)
                 case _:
                     pass
     return refs

@@ -8,7 +8,6 @@ of storage or of the journal: what a call needs of them comes in through `ToolIn
 from lash.errors import ToolError
 from lash.tools.attachment import Attachment
 from lash.tools.budget import OutputBudget
-from lash.tools.call import WHOLE_RESULT_LABEL
 from lash.tools.cancellation import Cancellation
 from lash.tools.context import ToolContext, ToolInvocation, tool_idempotency_key
 from lash.tools.crash import ToolCrash, log_crash
@@ -20,6 +19,7 @@ from lash.tools.resources import Resource, Resources
 from lash.tools.retry import Effect, Retry
 from lash.tools.threads import ToolThreads
 from lash.tools.toolset import ToolSet
+from lash.values import WHOLE_RESULT_LABEL
 
 __all__ = [
     "WHOLE_RESULT_LABEL",

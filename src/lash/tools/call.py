@@ -21,7 +21,6 @@ from lash.values import AttachmentCreateMeta, AttachmentRef, CompletedToolCall, 
 
 # The attachment with this label is the whole of a result that was cut for the model. It belongs to the
 # session like any other, but is not to be shown to the model: that would undo the cut.
-WHOLE_RESULT_LABEL = "lash:whole-tool-result"
 
 
 class Call:

@@ -22,6 +22,7 @@ from lash.values.activities import (
     UsageReported,
 )
 from lash.values.attachments import (
+    WHOLE_RESULT_LABEL,
     AttachmentCreateMeta,
     AttachmentIntent,
     AttachmentManifestEntry,
@@ -292,6 +293,7 @@ from lash.values.record import (
     Json,
     JsonRecord,
     Record,
+    RecordType,
     decode_record,
     encode_record,
     plain,
@@ -362,6 +364,7 @@ __all__ = [
     "CORE_EVENT_TYPES",
     "DEFAULT_MODEL",
     "DEFAULT_SESSION_ID",
+    "WHOLE_RESULT_LABEL",
     "ActivePath",
     "AgentFrameAssignment",
     "AgentFrameReason",
@@ -537,6 +540,7 @@ __all__ = [
     "ReasoningDelta",
     "ReasoningPart",
     "Record",
+    "RecordType",
     "RecoveryDisposition",
     "RefreshToolSurface",
     "ResetSession",

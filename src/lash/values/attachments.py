@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from lash.values.record import Record
 
+# Labels the full text of a tool result that was too long for the model: kept for people, not shown to it.
+WHOLE_RESULT_LABEL = "lash:whole-tool-result"
+
 
 class AttachmentStorePersistence(StrEnum):
     """Whether an attachment store keeps bytes beyond the operating-system process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from lash.values.attachments import AttachmentRef
+from lash.values.attachments import WHOLE_RESULT_LABEL, AttachmentRef
 from lash.values.invocations import CausalRef
 from lash.values.record import Json, JsonRecord, Record
 
@@ -50,6 +50,11 @@ class ToolResultPart(JsonRecord, frozen=True, tag="tool_result", eq=False):
     content: Json = None
     is_error: bool = False
     attachments: tuple[AttachmentRef, ...] = ()
+
+    @property
+    def shown_attachments(self) -> tuple[AttachmentRef, ...]:
+        """What the model gets to see: all but the full text of a result that was cut for it."""
+        return tuple(ref for ref in self.attachments if ref.label != WHOLE_RESULT_LABEL)
 
 
 class AttachmentPart(Record, frozen=True, tag="attachment"):

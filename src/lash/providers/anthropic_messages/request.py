@@ -206,7 +206,7 @@ def _result_block(part: ToolResultPart, request: ModelRequest, traits: ModelTrai
     text = content_text(part.content)
     if text.strip():
         content.append({"type": "text", "text": text})
-    for ref in part.attachments:
+    for ref in part.shown_attachments:
         content += _user_blocks(AttachmentPart(ref=ref), request, traits)
     block: Payload = {"type": "tool_result", "tool_use_id": part.call_id, "content": content}
     return block | ({"is_error": True} if part.is_error else {})

@@ -157,7 +157,7 @@ def _result_messages(
     attached: list[Part] = []
     for part in parts:
         yield {"role": "tool", "tool_call_id": part.call_id, "content": content_text(part.content)}
-        attached += [AttachmentPart(ref=ref) for ref in part.attachments]
+        attached += [AttachmentPart(ref=ref) for ref in part.shown_attachments]
     if attached:
         yield {"role": "user", "content": user_content(tuple(attached), request, traits)}
 

@@ -157,9 +157,9 @@ def _message_item_id(item_id: str | None, message_id: str, index: int) -> str:
 def _result_item(part: ToolResultPart, request: ModelRequest, traits: ModelTraits) -> Payload:
     text = content_text(part.content)
     output: str | list[Payload] = text
-    if part.attachments:
+    if part.shown_attachments:
         output = [{"type": "input_text", "text": text}]
-        for ref in part.attachments:
+        for ref in part.shown_attachments:
             output += _content(AttachmentPart(ref=ref), request, traits)
     return {"type": "function_call_output", "call_id": part.call_id, "output": output}
 
