@@ -17,7 +17,14 @@ from lash.tools.lanes import SerialLanes
 from lash.tools.resources import Resources
 from lash.tools.retry import may_retry
 from lash.tools.threads import ToolThreads
-from lash.values import AttachmentCreateMeta, AttachmentRef, CompletedToolCall, Json, PreparedToolCall
+from lash.values import (
+    WHOLE_RESULT_LABEL,
+    AttachmentCreateMeta,
+    AttachmentRef,
+    CompletedToolCall,
+    Json,
+    PreparedToolCall,
+)
 
 # The attachment with this label is the whole of a result that was cut for the model. It belongs to the
 # session like any other, but is not to be shown to the model: that would undo the cut.
