@@ -1,4 +1,4 @@
-"""What the language costs, against CPython in the same run: loops, records, strings, effects, parking, resuming, cold start.
+"""What the language costs, against CPython in the same run.
 
     python bench/lang.py [--rounds 7] [--scale 1.0]
 
@@ -52,10 +52,12 @@ PROGRAMS = {
         1.2,
     ),
     "records": (
-        'rows = []\nfor i in range(N) { rows = push(rows, { id: i, name: format("row {}", i), n: i % 10, tags: [i] }) }\n'
+        "rows = []\n"
+        'for i in range(N) { rows = push(rows, { id: i, name: format("row {}", i), n: i % 10, tags: [i] }) }\n'
         "sums = {}\nfor r in rows { k = to_string(r.n)\nsums[k] = (sums[k] ?? 0) + r.id }\nsubmit [len(rows), sums]",
         'rows = []\nfor i in range(N):\n    rows.append({"id": i, "name": f"row {i}", "n": i % 10, "tags": [i]})\n'
-        'sums = {}\nfor r in rows:\n    k = str(r["n"])\n    sums[k] = sums.get(k, 0) + r["id"]\nout = [len(rows), sums]',
+        'sums = {}\nfor r in rows:\n    k = str(r["n"])\n    sums[k] = sums.get(k, 0) + r["id"]\n'
+        "out = [len(rows), sums]",
         100_000,
         1.5,
     ),

@@ -119,7 +119,11 @@ def same_json(a: object, b: object) -> bool:
         return len(a) == len(b) and all(map(same_json, a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same_json(a[key], b[key]) for key in a)
-    return type(a) is type(b) and a == b if isinstance(a, str) or isinstance(b, str) else a == b
+    if isinstance(a, float) and isinstance(b, int):
+        return a == float(b)
+    if isinstance(a, int) and isinstance(b, float):
+        return float(a) == b
+    return a == b
 
 
 def run_case(case: Mapping[str, Any], limits: Limits | None = None) -> CaseOutcome:

@@ -34,10 +34,8 @@ class Kinds(NamedTuple):
 
     def join(self, other: Kinds) -> Kinds:
         """The kinds of a value that is one or the other."""
-        if self.item is None or other.item is None:
-            item = self.item or other.item
-        else:
-            item = self.item.join(other.item)
+        both = self.item is not None and other.item is not None
+        item = self.item.join(other.item) if both else self.item or other.item  # type: ignore[union-attr,arg-type]  # as tested
         return Kinds(
             self.mask | other.mask,
             max(self.bits, other.bits),

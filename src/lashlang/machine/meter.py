@@ -56,7 +56,8 @@ class Meter:
     """The accountant of one run: the only object whose attributes generated code may touch."""
 
     __slots__ = (
-        "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "m", "mem", "printed", "roots",
+        "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "m", "mem",
+        "printed", "roots",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, clock: Callable[[], int] | None = None) -> None:

@@ -101,7 +101,8 @@ def test_generated_code_passes_its_fence_and_its_namespace_has_no_builtins() -> 
 OUTSIDE = [
     "import os", "def step(): pass\nstep.x", "x = lambda: 1", "class A: pass", "with h: pass", "v0.append(1)",
     "h.limits", "v0.__class__", "getattr(h, 'f')", "[v0 for v0 in v1]", "v0 = b'bytes'", "v0 = 1j", "v0 = ...",
-    "f'{v0!r}'", "f'{v0:>9}'", "f'{v0.a}'", "v0(1)", "step(*v0)", "add(h, x=1)", "del v0", "global v0", "raise Fault", "assert v0", "yield_",
+    "f'{v0!r}'", "f'{v0:>9}'", "f'{v0.a}'", "v0(1)", "step(*v0)", "add(h, x=1)", "del v0",
+    "global v0", "raise Fault", "assert v0", "yield_",
     "try:\n pass\nexcept:\n pass", "try:\n pass\nexcept list_:\n pass", "try:\n pass\nfinally:\n pass", "{**v0}",
     "@step\ndef step(): pass", "def step(h=1): pass", "def step(*v0): pass", "def other(): pass", "v0 @ v1", "v0 ** 2",
     "v0 << 1", "~v0", "v0: int = 1", "match v0:\n case _: pass", "async def step(): pass", "await v0", "while_",
