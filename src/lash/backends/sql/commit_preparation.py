@@ -20,20 +20,20 @@ from lash.rules.identifiers import check_session_id
 from lash.values import (
     EffectScope,
     RuntimeCommit,
-    SessionCheckpoint,
+    RuntimeCommitResult,
     SessionNodeRecord,
-    TurnReceipt,
     TurnSettlement,
     UnwrittenEffect,
     bytes_hash,
     checkpoint_manifest,
+    encode_record,
 )
 
 
 class PreparedSettlement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a commit settles, ready to be stored. The receipt still lacks its revision."""
+    """What a commit settles, ready to be stored."""
 
-    receipt: TurnReceipt
+    receipt_body: bytes
     scope: EffectScope
     scope_hash: int
     lines: tuple[tuple[EffectKey, UnwrittenEffect], ...]
@@ -48,10 +48,10 @@ class PreparedCommit(msgspec.Struct, frozen=True, kw_only=True):
     """A commit as bytes."""
 
     commit: RuntimeCommit
+    result: RuntimeCommitResult
+    result_body: bytes
     nodes: list[tuple[SessionNodeRecord, bytes]]
-    manifest: SessionCheckpoint
     manifest_body: bytes
-    checkpoint_ref: str
     config: bytes
     frames: bytes
     setup_hash: str
@@ -78,12 +78,17 @@ def prepare_commit(commit: RuntimeCommit, bound_session_id: str | None) -> Prepa
     manifest_body = exact_bytes(manifest, what=what)
     config = exact_bytes(commit.config, what=what)
     frames = exact_bytes(commit.agent_frames, what=what)
+    result = RuntimeCommitResult(
+        head_revision=(commit.expected_head_revision or 0) + 1,  # or the commit is refused
+        checkpoint_ref=bytes_hash(manifest_body),
+        manifest=manifest,
+    )
     return PreparedCommit(
         commit=commit,
+        result=result,
+        result_body=encode_record(result),
         nodes=[(node, exact_bytes(node, what=f"node {node.node_id!r}")) for node in commit.nodes],
-        manifest=manifest,
         manifest_body=manifest_body,
-        checkpoint_ref=bytes_hash(manifest_body),
         config=config,
         frames=frames,
         setup_hash=hashlib.sha256(b"%d:%b%b" % (len(config), config, frames)).hexdigest(),
@@ -93,11 +98,13 @@ def prepare_commit(commit: RuntimeCommit, bound_session_id: str | None) -> Prepa
         usage_keys=[delta.key for delta in commit.usage_deltas if delta.key is not None],
         settlement=None
         if commit.settlement is None
-        else _prepare_settlement(commit.session_id, commit.settlement),
+        else _prepare_settlement(commit.session_id, commit.settlement, result.head_revision),
     )
 
 
-def _prepare_settlement(session_id: str, settlement: TurnSettlement) -> PreparedSettlement:
+def _prepare_settlement(
+    session_id: str, settlement: TurnSettlement, head_revision: int
+) -> PreparedSettlement:
     scope = EffectScope.turn(session_id, settlement.receipt.turn_id)
     lines: dict[EffectKey, UnwrittenEffect] = {}
     for line in settlement.effects:
@@ -110,8 +117,12 @@ def _prepare_settlement(session_id: str, settlement: TurnSettlement) -> Prepared
                 replay_key=line.identity.replay_key,
             )
         lines.setdefault(effect_key(line.identity), line)  # the first result of an effect stands
+    receipt = settlement.receipt.replace(head_revision=head_revision)
     return PreparedSettlement(
-        receipt=settlement.receipt, scope=scope, scope_hash=scope_hash(scope), lines=tuple(lines.items())
+        receipt_body=exact_bytes(receipt, what=f"receipt of turn {scope.turn_id!r}"),
+        scope=scope,
+        scope_hash=scope_hash(scope),
+        lines=tuple(lines.items()),
     )
 
 
@@ -126,10 +137,6 @@ def _check_texts(commit: RuntimeCommit) -> None:
         else [commit.turn_commit.turn_id, commit.turn_commit.turn_commit_hash],
         [[c.session_id, c.claim_id, c.lease_token, c.batch_ids] for c in commit.completed_queue_claims],
         commit.committed_attachment_ids,
+        None if commit.settlement is None else commit.settlement.path_digest,
     )
     exact_bytes(texts, what=f"commit of session {commit.session_id!r}")
-    if commit.settlement is not None:
-        exact_bytes(
-            (commit.settlement.receipt, commit.settlement.path_digest),
-            what=f"receipt of turn {commit.settlement.receipt.turn_id!r}",
-        )

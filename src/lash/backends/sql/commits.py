@@ -108,22 +108,17 @@ async def apply_commit(tx: Tx, prepared: PreparedCommit) -> RuntimeCommitResult:
     if check_commit(commit, _facts(commit, known)):
         return _stored_result(commit, known.stamp)
     sid = await ensure_sid(tx, session, commit.session_id)
-    result = RuntimeCommitResult(
-        head_revision=(0 if session is None else session.revision) + 1,
-        checkpoint_ref=prepared.checkpoint_ref,
-        manifest=prepared.manifest,
-    )
     next_seq = await _write_nodes(tx, sid, prepared, known)
     ledger = await _write_usage(tx, sid, prepared, known)
-    await _write_head(tx, sid, prepared, session, result, next_seq, ledger)
+    await _write_head(tx, sid, prepared, session, next_seq, ledger)
     has_missed = await _settle_queue(tx, commit, known.taken)
     if commit.committed_attachment_ids:
         await tx.write(STAMP_ATTACHMENTS, tx.now_ms, sid, json_list(commit.committed_attachment_ids))
     if prepared.settlement is not None:
         await _settle_turn(tx, sid, prepared.settlement, known.lines)
-    await _write_stamp(tx, sid, prepared, result)
+    await _write_stamp(tx, sid, prepared)
     announce(tx, commit.session_id, queue=has_missed or prepared.settlement is not None)
-    return result
+    return prepared.result
 
 
 async def _read(tx: Tx, prepared: PreparedCommit) -> KnownState:
@@ -217,7 +212,6 @@ async def _write_head(
     sid: int,
     prepared: PreparedCommit,
     before: SessionRow | None,
-    result: RuntimeCommitResult,
     next_seq: int,
     ledger: bytes,
 ) -> None:
@@ -229,12 +223,12 @@ async def _write_head(
     keeps_lease = before is not None and (commit.settlement is None or commit.settlement.lease is None)
     await tx.write(
         SET_HEAD,
-        result.head_revision,
+        prepared.result.head_revision,
         commit.leaf_node_id,
         _path_digest(commit, before),
         next_seq,
         commit.current_agent_frame_id,
-        result.checkpoint_ref,
+        prepared.result.checkpoint_ref,
         prepared.manifest_body,
         ledger,
         prepared.setup_hash,
@@ -274,7 +268,7 @@ async def _settle_turn(
 ) -> None:
     """Close the turn's journal: what happened stays as a line, what it gave is history now (ruling 7)."""
     await _bring_lines(tx, sid, settlement, stored)
-    open_lines = (sid, settlement.scope_hash, settlement.receipt.turn_id)
+    open_lines = (sid, settlement.scope_hash, settlement.scope.turn_id)
     await tx.write(DROP_OUTCOMES, *open_lines)
     await tx.write(SETTLE_EFFECTS, *open_lines)
     await tx.write(DROP_WAITS, settlement.scope.key)
@@ -295,10 +289,8 @@ async def _bring_lines(
         await tx.write_many(INSERT_LINE, new)
 
 
-async def _write_stamp(tx: Tx, sid: int, prepared: PreparedCommit, result: RuntimeCommitResult) -> None:
-    stamp, receipt = prepared.commit.turn_commit, None
-    if stamp is None:
-        return
-    if prepared.settlement is not None:
-        receipt = encode_record(prepared.settlement.receipt.replace(head_revision=result.head_revision))
-    await tx.write(ADD_STAMP, sid, stamp.turn_id, stamp.turn_commit_hash, encode_record(result), receipt)
+async def _write_stamp(tx: Tx, sid: int, prepared: PreparedCommit) -> None:
+    stamp, settlement = prepared.commit.turn_commit, prepared.settlement
+    if stamp is not None:
+        receipt = None if settlement is None else settlement.receipt_body
+        await tx.write(ADD_STAMP, sid, stamp.turn_id, stamp.turn_commit_hash, prepared.result_body, receipt)

@@ -18,13 +18,15 @@ _TURN_EFFECTS = "sid = ? AND scope_type = 'turn'"
 DELETE_OUTCOMES = f"""DELETE FROM effect_outcome WHERE effect_seq IN
     (SELECT effect_seq FROM effect WHERE {_TURN_EFFECTS})"""  # noqa: S608
 DELETE_EFFECTS = f"DELETE FROM effect WHERE {_TURN_EFFECTS}"  # noqa: S608
-DELETE_WAITS = "DELETE FROM wait WHERE substr(scope_key, 1, length(?1)) = ?1"
+DELETE_WAITS = "DELETE FROM wait WHERE scope_key >= ? AND scope_key < ?"
 OWN_ATTACHMENTS = "SELECT attachment_id FROM attachment_manifest WHERE sid = ?"
 DELETE_MANIFEST = "DELETE FROM attachment_manifest WHERE sid = ?"
-_ORPHANED = """attachment_id IN (SELECT value FROM json_each(?))
-    AND attachment_id NOT IN (SELECT attachment_id FROM attachment_manifest)"""
-DELETE_DESCRIPTIONS = f"DELETE FROM attachment_description WHERE {_ORPHANED}"  # noqa: S608
-DELETE_ATTACHMENTS = f"DELETE FROM attachment WHERE {_ORPHANED}"  # noqa: S608
+DELETE_DESCRIPTIONS = """DELETE FROM attachment_description
+    WHERE attachment_id IN (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1
+    FROM attachment_manifest m WHERE m.attachment_id = attachment_description.attachment_id)"""
+DELETE_ATTACHMENTS = """DELETE FROM attachment
+    WHERE attachment_id IN (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1
+    FROM attachment_manifest m WHERE m.attachment_id = attachment.attachment_id)"""
 SIMPLE_DELETES = (
     "DELETE FROM stamp WHERE sid = ?",
     "DELETE FROM usage_counted WHERE sid = ?",
@@ -71,7 +73,8 @@ async def _delete_rows(tx: Tx, sid: int, session_id: str) -> SessionDeletion:
     queued = await tx.write_counted(DELETE_QUEUE, sid)
     await tx.write(DELETE_OUTCOMES, sid)
     effects = await tx.write_counted(DELETE_EFFECTS, sid)
-    await tx.write(DELETE_WAITS, turn_scopes_prefix(session_id))
+    prefix = turn_scopes_prefix(session_id)
+    await tx.write(DELETE_WAITS, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
     for statement in SIMPLE_DELETES:
         await tx.write(statement, sid)
     await tx.write(DELETE_LABELS, session_id)

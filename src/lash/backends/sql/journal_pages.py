@@ -16,8 +16,11 @@ from lash.backends.sql.store import json_list
 from lash.errors import LashError
 from lash.values import EffectFilter, EffectRecord, EffectScope, Json
 
+# What has not started before that time has not ended before it either: the search stops at the first such line.
 FIND_PRUNABLE = """SELECT effect_seq FROM effect WHERE settled = 1
-    AND coalesce(ended_at_ms, started_at_ms) < ? ORDER BY effect_seq LIMIT ?"""
+    AND coalesce(ended_at_ms, started_at_ms) < ?1 AND effect_seq < coalesce(
+        (SELECT effect_seq FROM effect WHERE started_at_ms >= ?1 ORDER BY effect_seq LIMIT 1), 1 << 62)
+    ORDER BY effect_seq LIMIT ?2"""
 DELETE_OUTCOMES = "DELETE FROM effect_outcome WHERE effect_seq IN (SELECT value FROM json_each(?))"
 DELETE_EFFECTS = "DELETE FROM effect WHERE effect_seq IN (SELECT value FROM json_each(?))"
 

@@ -134,7 +134,7 @@ CREATE TABLE queue_items (                   -- apart, so that a claim does not 
 CREATE INDEX queue_open ON queue (sid, taken) WHERE settled_at_ms IS NULL;
 CREATE INDEX queue_scheduled ON queue (sid, available_at_ms)
     WHERE settled_at_ms IS NULL AND available_at_ms > 0;
-CREATE INDEX queue_by_key ON queue (sid, source_key) WHERE source_key IS NOT NULL;
+CREATE INDEX queue_by_key ON queue (sid, source_key);
 """
 
 _EFFECTS = """
