@@ -25,6 +25,7 @@ _COMMANDS = {
     "doctor": ("lash.cli.doctor", "say what is durable here and why, what is unserved, what is stuck"),
     "model": ("lash.cli.model", "fetch a local model"),
     "lang": ("lash.cli.lang", "check, format and run lashlang programs"),
+    "conformance": ("lash.cli.conformance", "hold a backend to the contracts, case by case"),
     "demo": ("lash.cli.demo", "kill a turn with SIGKILL and watch it being finished"),
 }
 

@@ -1,0 +1,185 @@
+"""Subjects from a factory of whole databases: every contract, as a view on a fresh one.
+
+The factory is async (or not), takes the kit's clock, and returns a database that nothing was written to, or
+`Reopenable(open, reopen)` with two handles on one. The kit connects and closes what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lash.contracts import Database, EffectHost
+from lash.errors import LashError
+from lash.testing.conformance.case import Case, Contract, Feature
+from lash.testing.conformance.clock import KitClock
+from lash.testing.conformance.factories import Make, call_factory
+from lash.testing.conformance.reference import ReferenceClasses
+from lash.testing.conformance.runner import Opened
+from lash.testing.conformance.subjects import WithoutManifest
+from lash.testing.conformance.trial import Declared, Reopenable
+from lash.values import AttachmentStorePersistence, DurabilityTier
+
+# Contracts whose subject is one attribute of a database.
+_ATTRIBUTES = {
+    Contract.EFFECT_HOST: "effect_host",
+    Contract.PROCESS_REGISTRY: "process_registry",
+    Contract.HOST_EVENT_STORE: "host_event_store",
+    Contract.ATTACHMENT_STORE: "attachment_store",
+    Contract.ARTIFACT_STORE: "artifact_store",
+}
+
+# Contracts whose cases are handed the whole database, and the attribute that they need.
+_WHOLE = {
+    Contract.RECORDED_EFFECTS: "effect_journal",
+    Contract.TURN_INGRESS: "turn_ingress",
+    Contract.EFFECT_JOURNAL: "effect_journal",
+    Contract.SESSION_LEASES: "session_leases",
+    Contract.SESSION_CATALOG: "session_catalog",
+    Contract.DURABLE_WAITS: "durable_waits",
+}
+
+
+class DatabaseSource:
+    """A `Source` over a factory of databases.
+
+    Args:
+        make: The factory.
+        discard: Called when a case is over and its databases are closed.
+        reference: Lash's own classes, for the cases that are about those.
+    """
+
+    def __init__(
+        self,
+        make: Make,
+        *,
+        discard: Callable[[], Awaitable[None]] | None = None,
+        reference: ReferenceClasses | None = None,
+    ) -> None:
+        self._make = make
+        self._discard = discard
+        self._reference = reference or ReferenceClasses()
+        self._probed: dict[str, bool] | None = None
+        self._has_second = False
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """Everything; what a database lacks is found out by `missing`, with a better reason."""
+        return frozenset(Feature)
+
+    async def missing(self, case: Case) -> str | None:
+        """Return why the databases of this factory have no subject for a case."""
+        if case.contract is Contract.LASH:
+            return None
+        if self._probed is None:
+            await self._probe()
+        assert self._probed is not None
+        attribute = _ATTRIBUTES.get(case.contract) or _WHOLE.get(case.contract) or "runtime_persistence"
+        if not self._probed[attribute]:
+            return f"the database has no {attribute}"
+        if Feature.SECOND_HANDLE in case.needs and not self._has_second:
+            return "the factory gave no second handle; return Reopenable(open, reopen)"
+        return None
+
+    async def open(self, case: Case, clock: KitClock) -> Opened:
+        """Return a fresh view for a case; closing it closes its database."""
+        if case.contract is Contract.LASH:
+            return Opened(subject=self._reference)
+        first, second = await self._open_databases(clock)
+        return Opened(
+            subject=_view(first, case, clock),
+            reopened=None if second is None else _view(second, case, clock),
+            declared=_declared(first),
+            close=lambda: self._close(first, second),
+        )
+
+    async def _probe(self) -> None:
+        """Look at one database, to know what all of them offer."""
+        first, second = await self._open_databases(KitClock())
+        try:
+            names = {*_ATTRIBUTES.values(), *_WHOLE.values(), "runtime_persistence"}
+            self._probed = {name: getattr(first, name, None) is not None for name in names}
+            self._has_second = second is not None
+        finally:
+            await self._close(first, second)
+
+    async def _open_databases(self, clock: KitClock) -> tuple[Database, Database | None]:
+        made = await call_factory(self._make, clock)
+        first, second = (made.open, made.reopen) if isinstance(made, Reopenable) else (made, None)
+        if second is None and first.durability_tier is DurabilityTier.INLINE:
+            second = first  # what ends with the process has no other way in: a second view will do
+        try:
+            await first.connect()
+            if second is not None and second is not first:
+                await second.connect()
+        except BaseException:
+            await self._close(first, second)
+            raise
+        return first, second
+
+    async def _close(self, first: Database, second: Database | None) -> None:
+        try:
+            if second is not None and second is not first:
+                await second.close()
+        finally:
+            try:
+                await first.close()
+            finally:
+                if self._discard is not None:
+                    await self._discard()
+
+
+def _view(database: Database, case: Case, clock: KitClock) -> Any:
+    if case.contract in _WHOLE and case.contract is not Contract.RECORDED_EFFECTS:
+        return database
+    if case.contract is Contract.RECORDED_EFFECTS:
+        return _recording_host(database, clock)
+    if case.contract is Contract.RUNTIME_PERSISTENCE:
+        store = database.runtime_persistence()
+        return WithoutManifest(store) if Feature.NOOP_MANIFEST in case.needs else store
+    if Feature.INLINE in case.needs:
+        return _inline_host(database, clock)
+    return getattr(database, _ATTRIBUTES[case.contract])
+
+
+def _recording_host(database: Database, clock: KitClock) -> EffectHost:
+    """The database's own host if that records, else lash's recording host over the database's journal."""
+    if database.effect_host.durability_tier is DurabilityTier.DURABLE:
+        return database.effect_host
+    from lash.effects import JournaledEffectHost  # only who runs these cases pays for the import
+
+    return JournaledEffectHost(
+        database.effect_journal, clock=clock, owner_id=database.owner_id, subscribe=database.subscribe
+    )
+
+
+def _inline_host(database: Database, clock: KitClock) -> EffectHost:
+    if database.effect_host.durability_tier is DurabilityTier.INLINE:
+        return database.effect_host
+    from lash.effects import InlineEffectHost
+
+    return InlineEffectHost(clock=clock)
+
+
+def _declared(database: Database) -> Declared:
+    is_durable = database.durability_tier is DurabilityTier.DURABLE
+    return Declared(
+        tier=database.durability_tier,
+        persistence=(
+            AttachmentStorePersistence.DURABLE if is_durable else AttachmentStorePersistence.EPHEMERAL
+        ),
+    )
+
+
+def check_database(made: object) -> None:
+    """Refuse what is no database at all.
+
+    Raises:
+        LashError: `conformance_factory_invalid`.
+    """
+    database = made.open if isinstance(made, Reopenable) else made
+    if not hasattr(database, "durability_tier") or not hasattr(database, "runtime_persistence"):
+        raise LashError(
+            "conformance_factory_invalid",
+            f"the factory returned {database!r}; it must return a database, or Reopenable(open, reopen) of two",
+        )
