@@ -7,13 +7,14 @@ Functions of files and options, so that the command line only parses words and w
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from lashlang.catalogue import CATALOGUE
 from lashlang.check import HostSurface, check
-from lashlang.codes import CODES
 from lashlang.corpus import CaseOutcome, Session, failures, read_cases
 from lashlang.errors import LangError
 from lashlang.syntax import format_program, parse
@@ -100,15 +101,14 @@ def run_corpus(path: Path, *, as_json: bool = False) -> Output:
 
 def explain(code: str, *, as_json: bool = False) -> Output:
     """`lash lang explain CODE`: what a diagnostic means and what to do about it."""
-    entry = CODES.get(code)
+    entry = CATALOGUE.get(code)
     if entry is None:
-        near = sorted(name for name in CODES if code and (code in name or name.startswith(code[:4])))
-        hint = f"; did you mean {', '.join(near[:3])}?" if near else ""
+        near = get_close_matches(code, CATALOGUE, n=3, cutoff=0.5)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
         return Output(2, stderr=f"there is no code `{code}`{hint}\n")
     if as_json:
-        return Output(0, _line({"code": code, **msgspec.to_builtins(entry)}))
-    text = f"{code} ({entry.phase})\n\n{entry.meaning}\n"
-    return Output(0, text + (f"\nWhat to do: {entry.remedy}\n" if entry.remedy else ""))
+        return Output(0, _line(msgspec.to_builtins(entry)))
+    return Output(0, entry.render().rstrip("\n") + "\n")
 
 
 def _as_json(outcome: CaseOutcome) -> dict[str, Any]:  # Any: JSON

@@ -205,14 +205,7 @@ def test_tampering_is_found_and_named() -> None:
         ("module_ref", {"module_ref": other["module_ref"]}),
         ("module_ref", {"canonical_ir": other["canonical_ir"]}),
         ("required_surface_ref", {"required_surface_ref": "lashlang-surface:v1:sha256:" + "0" * 64}),
-        (
-            "exports",
-            {
-                "exports": {
-                    "processes": {**fields["exports"]["processes"], "ghost": {"component": "0", "pos": 0}}
-                }
-            },
-        ),
+        ("exports", {"exports": {"processes": {**fields["exports"]["processes"], "ghost": ghost}}}),
     ):
         with pytest.raises(ModuleArtifactError) as caught:
             ModuleArtifact.from_store_bytes(_changed(**change))

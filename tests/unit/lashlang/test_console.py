@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lashlang import console
-from lashlang.codes import CODES
+from lashlang.catalogue import CATALOGUE
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_fmt_prints_compares_and_writes_the_canonical_form(program: Any) -> None
 
 
 def test_explain_knows_every_code_and_suggests_near_ones() -> None:
-    for code in CODES:
+    for code in CATALOGUE:
         output = console.explain(code)
         assert output.status == 0
         assert output.stdout.startswith(code)
@@ -111,4 +111,4 @@ def test_explain_knows_every_code_and_suggests_near_ones() -> None:
 def test_codes_that_the_corpus_expects_are_explained() -> None:
     corpus = Path(__file__).parents[2] / "data" / "lashlang_public.jsonl"
     expected = {json.loads(line)["expect"].get("code") for line in corpus.read_text().splitlines()}
-    assert expected - {None} <= set(CODES)
+    assert expected - {None} <= set(CATALOGUE)
