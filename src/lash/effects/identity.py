@@ -28,7 +28,7 @@ _DIGEST_CHARS = 12
 
 
 def effect_identity(scope: EffectScope, envelope: RuntimeEffectEnvelope) -> EffectIdentity:
-    """Return what the journal keeps of an envelope.
+    """Return what an envelope is recognised by, without the digests of its fields.
 
     Raises:
         LashError: `runtime_effect_envelope_hash` when the envelope is no exact JSON.
@@ -43,11 +43,17 @@ def effect_identity(scope: EffectScope, envelope: RuntimeEffectEnvelope) -> Effe
         label=_label(envelope),
         at_most_once=isinstance(envelope.command, ToolCall)
         and envelope.command.call.effect == "at_most_once",
-        field_digests=dict(_digests(plain(envelope), "", 0)),
     )
 
 
-def check_same_envelope(identity: EffectIdentity, record: EffectRecord) -> None:
+def with_field_digests(identity: EffectIdentity, envelope: RuntimeEffectEnvelope) -> EffectIdentity:
+    """Return an identity with the digests of the envelope's fields: what is stored, or told apart."""
+    return identity.replace(field_digests=dict(_digests(plain(envelope), "", 0)))
+
+
+def check_same_envelope(
+    identity: EffectIdentity, record: EffectRecord, envelope: RuntimeEffectEnvelope
+) -> None:
     """Raise unless `record` was made for the same envelope.
 
     Raises:
@@ -55,7 +61,8 @@ def check_same_envelope(identity: EffectIdentity, record: EffectRecord) -> None:
     """
     if record.identity.envelope_hash == identity.envelope_hash:
         return
-    differences = field_differences(record.identity.field_digests, identity.field_digests)
+    asked = with_field_digests(identity, envelope).field_digests
+    differences = field_differences(record.identity.field_digests, asked)
     named = ", ".join(differences) or "fields whose digests are no longer kept"
     raise LashError(
         "effect_replay_hash_conflict",

@@ -13,7 +13,7 @@ from typing import Any
 
 from lash.contracts import EffectJournal, RuntimeEffectLocalExecutor, ScopedEffectController, Subscription
 from lash.effects.failures import is_recorded
-from lash.effects.identity import check_same_envelope, effect_identity
+from lash.effects.identity import check_same_envelope, effect_identity, with_field_digests
 from lash.effects.outcomes import encode_outcome, replay
 from lash.effects.process_control import run_locally
 from lash.errors import LashError
@@ -84,12 +84,12 @@ class JournaledEffectHost:
         self, scope: EffectScope, envelope: RuntimeEffectEnvelope, local_executor: RuntimeEffectLocalExecutor
     ) -> RuntimeEffectOutcome:
         """Run or replay one effect of `scope`; see `RuntimeEffectController`."""
-        identity = effect_identity(scope, envelope)
+        identity = with_field_digests(effect_identity(scope, envelope), envelope)
         if self._strict:
             return await self._replayed(identity, envelope)
         answer = await self._claimed_or_recorded(identity, envelope)
         if isinstance(answer, EffectRecord):
-            check_same_envelope(identity, answer)
+            check_same_envelope(identity, answer, envelope)
             return replay(answer, envelope)
         return await self._run(answer, envelope, local_executor)
 
@@ -103,7 +103,7 @@ class JournaledEffectHost:
                 f"effect {identity.replay_key!r} has no recorded outcome, and this host only replays",
                 replay_key=identity.replay_key,
             )
-        check_same_envelope(identity, record)
+        check_same_envelope(identity, record, envelope)
         return replay(record, envelope)
 
     async def _claimed_or_recorded(

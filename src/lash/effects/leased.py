@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from lash.contracts import EffectJournal, RuntimeEffectLocalExecutor
 from lash.effects.failures import is_recorded
-from lash.effects.identity import check_same_envelope, effect_identity
+from lash.effects.identity import check_same_envelope, effect_identity, with_field_digests
 from lash.effects.outcomes import encode_outcome, replay, unknown_outcome
 from lash.effects.process_control import run_locally
 from lash.errors import LashError
@@ -70,8 +70,8 @@ class LeasedEffects:
             (int(record.identity.effect_id.split(":")[0]) for record in recorded if _is_numbered(record)),
             default=0,
         )
-        self._ended: list[tuple[EffectIdentity, EffectResult]] = []
-        self._started: list[EffectIdentity] = []
+        self._ended: list[tuple[EffectIdentity, RuntimeEffectEnvelope, EffectResult]] = []
+        self._started: list[tuple[EffectIdentity, RuntimeEffectEnvelope]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._writes: set[asyncio.Task[None]] = set()
@@ -90,7 +90,7 @@ class LeasedEffects:
         identity = effect_identity(self._scope, envelope)
         record = self._recorded.get(identity.replay_key)
         if record is not None:
-            check_same_envelope(identity, record)
+            check_same_envelope(identity, record, envelope)
             if record.state is not EffectState.STARTED:
                 self.replayed.add(identity.replay_key)
                 return replay(record, envelope)
@@ -100,7 +100,7 @@ class LeasedEffects:
             self.replayed.add(identity.replay_key)
             return CheckpointOutcome()
         if identity.at_most_once:
-            await self._intend(identity)
+            await self._intend(identity, envelope)
         return await self._run(identity, envelope, local_executor)
 
     async def drain(self) -> None:
@@ -117,10 +117,8 @@ class LeasedEffects:
             self._timer = None
         ended, self._ended = self._ended, []
         return tuple(
-            UnwrittenEffect(
-                identity=identity.replace(field_digests={}), state=result.state, attempts=result.attempts
-            )
-            for identity, result in ended
+            UnwrittenEffect(identity=identity, state=result.state, attempts=result.attempts)
+            for identity, _, result in ended
         )
 
     async def _run(
@@ -137,11 +135,13 @@ class LeasedEffects:
             raise
         except LashError as problem:
             if is_recorded(problem):
-                self._hand_in(identity, EffectResult(state=EffectState.FAILED, error=problem.record()))
+                failure = EffectResult(state=EffectState.FAILED, error=problem.record())
+                self._hand_in(identity, envelope, failure)
             raise
         if isinstance(outcome, CheckpointOutcome) and outcome.delivery.is_empty:
             return outcome  # an empty checkpoint is recorded by what comes after it, see _passed_over
-        self._hand_in(identity, EffectResult(state=EffectState.DONE, outcome=encode_outcome(outcome)))
+        result = EffectResult(state=EffectState.DONE, outcome=encode_outcome(outcome))
+        self._hand_in(identity, envelope, result)
         return outcome
 
     def _passed_over(self, envelope: RuntimeEffectEnvelope) -> bool:
@@ -154,19 +154,22 @@ class LeasedEffects:
 
     def _unknown(self, identity: EffectIdentity, envelope: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
         outcome = unknown_outcome(envelope)
-        self._hand_in(identity, EffectResult(state=EffectState.UNKNOWN, outcome=encode_outcome(outcome)))
+        result = EffectResult(state=EffectState.UNKNOWN, outcome=encode_outcome(outcome))
+        self._hand_in(identity, envelope, result)
         return outcome
 
-    async def _intend(self, identity: EffectIdentity) -> None:
+    async def _intend(self, identity: EffectIdentity, envelope: RuntimeEffectEnvelope) -> None:
         """Return once the intent to run `identity` is durable. Calls of one batch share the write."""
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._started.append(identity)
+        self._started.append((identity, envelope))
         self._waiting.append(written)
         self._schedule(0)
         await written
 
-    def _hand_in(self, identity: EffectIdentity, result: EffectResult) -> None:
-        self._ended.append((identity, result))
+    def _hand_in(
+        self, identity: EffectIdentity, envelope: RuntimeEffectEnvelope, result: EffectResult
+    ) -> None:
+        self._ended.append((identity, envelope, result))
         # Nothing is to stand between an at-most-once call and its record longer than it must.
         self._schedule(0 if identity.at_most_once else _WRITE_BEHIND_S)
 
@@ -196,9 +199,9 @@ class LeasedEffects:
         From here to the journal's own queue there is no suspension: a commit that is handed in later is
         written later, and one that is handed in earlier has taken the lists with it.
         """
-        ended, self._ended = self._ended, []
-        started, self._started = self._started, []
-        waiting, self._waiting = self._waiting, []
+        ended = [(with_field_digests(one, envelope), result) for one, envelope, result in self._ended]
+        started = [with_field_digests(one, envelope) for one, envelope in self._started]
+        waiting, self._ended, self._started, self._waiting = self._waiting, [], [], []
         try:
             if started:
                 await self._journal.start_effects(started, ended=ended, lease=self.lease)

@@ -288,7 +288,9 @@ class Runtime:
         expected = worker.expect(draft.session_id, draft.turn_id)
         try:
             acceptance = await self._accept(draft)
-            if acceptance.claimed is None and acceptance.status.state is TurnState.COMMITTED:
+            if acceptance.claimed is not None:
+                return result_of_driven(await expected, output_type)
+            if acceptance.status.state is TurnState.COMMITTED:
                 return await self._result(draft, acceptance.status.receipt, output_type)
             return await self._outcome(draft, expected, output_type)
         finally:
@@ -314,13 +316,20 @@ class Runtime:
     async def _accept(self, draft: TurnDraft) -> TurnAcceptance:
         worker = self._running_worker()
         mine = draft.agent in self._bound and worker.can_take_up(draft.session_id)
-        acceptance = await self.database.turn_ingress.accept_turn(
-            draft,
-            claim_owner_id=self.database.owner_id if mine else None,
-            lease_ttl_ms=self._services.lease_ttl_ms,
-        )
-        if acceptance.claimed is not None:
-            worker.take_up(acceptance.claimed)
+        # Subscribed before the acceptance, so that no input that comes after it goes unnoticed.
+        changes = self.database.subscribe([f"session:{draft.session_id}"]) if mine else None
+        acceptance: TurnAcceptance | None = None
+        try:
+            acceptance = await self.database.turn_ingress.accept_turn(
+                draft,
+                claim_owner_id=self.database.owner_id if mine else None,
+                lease_ttl_ms=self._services.lease_ttl_ms,
+            )
+        finally:
+            if changes is not None and (acceptance is None or acceptance.claimed is None):
+                changes.close()
+        if acceptance.claimed is not None and changes is not None:
+            worker.take_up(acceptance.claimed, changes)
         elif draft.agent in self._bound and acceptance.status.state is not TurnState.COMMITTED:
             worker.note_waiting(draft.session_id)
         return acceptance
@@ -372,7 +381,9 @@ class Runtime:
             budget = OutputBudget(limit_bytes=agent.limits.tool_output_bytes)
             tools = ToolSet(agent.tools, budget=budget, threads=threads, lanes=lanes)
             bound[name] = BoundAgent(
-                agent, model=resolve_model(agent.model, clock=self.clock, ids=self.ids), tools=tools.bind(resources)
+                agent,
+                model=resolve_model(agent.model, clock=self.clock, ids=self.ids),
+                tools=tools.bind(resources),
             )
         return bound
 

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from lash.values import (
+    AttachmentPart,
+    AttachmentRef,
     EventNode,
     HistoryRef,
     Message,
     SessionNodePayload,
     SessionNodeRecord,
+    ToolResultPart,
     canonical_json,
     plain,
 )
@@ -58,6 +61,7 @@ class History:
 
     def __init__(self) -> None:
         self._log: list[Message] = []
+        self.attachments: list[AttachmentRef] = []  # what the messages refer to and a model may see
         self.leaf_node_id: str | None = None
         self.digest = ""
 
@@ -75,6 +79,7 @@ class History:
             self.leaf_node_id = node.node_id
             if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message):
                 self._log.append(node.payload.event)
+                self.attachments += seen_attachments(node.payload.event)
 
     def ref(self) -> HistoryRef:
         """Return how an envelope names this history."""
@@ -90,3 +95,17 @@ def rolling_digest(before: str, payload: SessionNodePayload) -> str:
     content = hashlib.sha256(before.encode())
     content.update(canonical_json(plain(payload)))
     return content.hexdigest()
+
+
+def seen_attachments(message: Message) -> list[AttachmentRef]:
+    """Return the attachments of a message that a model may see."""
+    refs: list[AttachmentRef] = []
+    for part in message.parts:
+        match part:
+            case AttachmentPart(ref=ref):
+                refs.append(ref)
+            case ToolResultPart():
+                refs += part.shown_attachments
+            case _:
+                pass
+    return refs

@@ -27,22 +27,31 @@ class Injections:
     the claim that a restarted driver holds on the same rows is a new one.
     """
 
-    def __init__(self, services: RuntimeServices, claimed: ClaimedTurn) -> None:
+    def __init__(self, services: RuntimeServices, claimed: ClaimedTurn, *, nothing_waits: bool) -> None:
         self._services = services
         self._claimed = claimed
         self._claims: dict[str, QueuedWorkClaim] = dict(claimed.injected)
+        self._may_find_some = not nothing_waits
+
+    def expect(self) -> None:
+        """Something of the session has changed: the next checkpoint looks again."""
+        self._may_find_some = True
 
     def adopt_lease(self, claimed: ClaimedTurn) -> None:
         self._claimed = claimed
 
     async def take(self, effect_id: str) -> CheckpointDelivery:
         """Claim what may enter at this checkpoint and return it as messages and causes."""
+        if not self._may_find_some:
+            return CheckpointDelivery()
+        self._may_find_some = False
         claim = await self._services.database.turn_ingress.claim_injections(
             self._claimed, effect_id=effect_id, lease_ttl_ms=self._services.lease_ttl_ms
         )
         if claim is None:
             return CheckpointDelivery()
         self._claims[effect_id] = claim
+        self._may_find_some = True  # there may be more than one claim takes
         return CheckpointDelivery(
             messages=tuple(message for batch in claim.batches for message in _messages(batch)),
             causes=tuple(plain(cause) for cause in turn_causes(claim.batches)),

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from lash.contracts import EffectBody, ModelCallError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.history import seen_attachments
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.turn import AskModel, TurnConfig
 from lash.values import (
     AssistantReasoningDelta,
     AssistantTextDelta,
-    AttachmentPart,
     AttachmentRef,
     AttemptReset,
     LlmCall,
@@ -38,7 +38,6 @@ from lash.values import (
     TextDelta,
     TextPart,
     TokenUsage,
-    ToolResultPart,
 )
 
 
@@ -127,7 +126,9 @@ class ModelCalls:
             output=effect.output,
             session_id=self._session_id,
             call_key=replay_key,
-            attachments=await self._bytes_of(_attachments(messages)) if wanted else {},
+            attachments=await self._bytes_of([*self._history.attachments, *_attachments(effect.prompt)])
+            if wanted
+            else {},
         )
 
     async def _bytes_of(self, refs: Iterable[AttachmentRef]) -> dict[str, bytes]:
@@ -181,14 +182,4 @@ class _Streamed:
 
 
 def _attachments(messages: Iterable[Message]) -> list[AttachmentRef]:
-    refs: list[AttachmentRef] = []
-    for message in messages:
-        for part in message.parts:
-            match part:
-                case AttachmentPart(ref=ref):
-                    refs.append(ref)
-                case ToolResultPart():
-                    refs.extend(part.shown_attachments)
-                case _:
-                    pass
-    return refs
+    return [ref for message in messages for ref in seen_attachments(message)]

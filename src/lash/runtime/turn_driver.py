@@ -93,6 +93,7 @@ class TurnDriver:
         claimed: The claim: lease, input, journal.
         resident: The session's state; brought up to date here, and to the new revision by the commit.
         persistence: The session's durable state.
+        nothing_waits: Whether the claim has seen that no other work of the session could enter the turn.
     """
 
     def __init__(
@@ -102,6 +103,8 @@ class TurnDriver:
         claimed: ClaimedTurn,
         resident: ResidentSession,
         persistence: RuntimePersistence,
+        *,
+        nothing_waits: bool = False,
     ) -> None:
         self.claimed = claimed
         self._services = services
@@ -120,7 +123,7 @@ class TurnDriver:
             lease=claimed.lease,
             recorded=claimed.journal,
         )
-        self._injections = Injections(services, claimed)
+        self._injections = Injections(services, claimed, nothing_waits=nothing_waits)
 
     @property
     def _controller(self) -> RuntimeEffectController:
@@ -130,6 +133,10 @@ class TurnDriver:
     def cancel(self) -> None:
         """Ask the turn to end at once; it is committed with what it has done."""
         self._cancelled.set()
+
+    def note_change(self) -> None:
+        """Something of the session has changed: input may wait for the next checkpoint."""
+        self._injections.expect()
 
     def publish(self, activity: TurnActivity) -> None:
         """Show something to whoever watches the turn."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from lash.contracts import Subscription
 from lash.errors import LashError
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.resident import ResidentSessions
@@ -50,6 +51,7 @@ class Worker:
         self._results: dict[tuple[str, str], asyncio.Future[DrivenTurn]] = {}
         self._loop_task: asyncio.Task[None] | None = None
         self._closing = False
+        self._look_for_dead_at = 0.0
 
     @property
     def owner_id(self) -> str:
@@ -72,17 +74,21 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def take_up(self, claimed: ClaimedTurn) -> asyncio.Future[DrivenTurn]:
-        """Drive a turn that was claimed when it was accepted; return its result to come."""
-        future = self.expect(claimed.lease.session_id, claimed.turn_id)
-        self._spawn(claimed.lease.session_id, claimed, after=self._tasks.get(claimed.lease.session_id))
-        return future
+    def take_up(self, claimed: ClaimedTurn, changes: Subscription) -> None:
+        """Drive a turn that was claimed when it was accepted.
+
+        Args:
+            claimed: The claim. Its acceptance saw that no other work of the session could be taken.
+            changes: A subscription to the session that is older than the acceptance.
+        """
+        session_id = claimed.lease.session_id
+        self._spawn(session_id, (claimed, changes), after=self._tasks.get(session_id))
 
     def note_waiting(self, session_id: str) -> None:
         """Look at a session again as soon as its running turn is over."""
         self._recheck.add(session_id)
         if session_id not in self._tasks:
-            self._spawn(session_id, None)
+            self._spawn(session_id)
 
     def find_driver(self, session_id: str, turn_id: str) -> TurnDriver | None:
         """Return the driver of a turn that runs here."""
@@ -103,7 +109,6 @@ class Worker:
             self._results.pop((session_id, turn_id), None)
 
     async def _look_for_work(self) -> None:
-        ingress = self._services.database.turn_ingress
         subscription = self._services.database.subscribe(["queue"])
         try:
             while True:
@@ -115,8 +120,6 @@ class Worker:
                     wait_ms = _LOOK_AROUND_MS
                 if await subscription.wait(timeout_ms=wait_ms):
                     self._recheck.update(self._tasks)
-                else:
-                    await ingress.release_dead_owners()
         finally:
             subscription.close()
 
@@ -125,19 +128,28 @@ class Worker:
         ingress = self._services.database.turn_ingress
         if not self._agents:
             return _LOOK_AROUND_MS
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._look_for_dead_at:
+            self._look_for_dead_at = loop.time() + _LOOK_AROUND_MS / 1000
+            await ingress.release_dead_owners()
         now_ms = self._services.clock.now_ms()
         wait_ms = _LOOK_AROUND_MS
         for ready in await ingress.list_ready_sessions(tuple(self._agents), limit=1000):
             if ready.ready_at_ms > now_ms:
                 wait_ms = min(wait_ms, ready.ready_at_ms - now_ms)
             elif ready.session_id not in self._tasks and not self._is_held_back(ready.session_id):
-                self._spawn(ready.session_id, None)
+                self._spawn(ready.session_id)
         return max(1, wait_ms)
 
     def _spawn(
-        self, session_id: str, claimed: ClaimedTurn | None, after: asyncio.Task[None] | None = None
+        self,
+        session_id: str,
+        accepted: tuple[ClaimedTurn, Subscription] | None = None,
+        after: asyncio.Task[None] | None = None,
     ) -> None:
-        task = asyncio.create_task(self._drive_session(session_id, claimed, after), name=f"lash-{session_id}")
+        task = asyncio.create_task(
+            self._drive_session(session_id, accepted, after), name=f"lash-{session_id}"
+        )
         self._tasks[session_id] = task
         task.add_done_callback(lambda done: self._ended(session_id, done))
 
@@ -148,23 +160,31 @@ class Worker:
             _log.error("driving session %r ended in a bug", session_id, exc_info=problem)
 
     async def _drive_session(
-        self, session_id: str, claimed: ClaimedTurn | None, after: asyncio.Task[None] | None
+        self,
+        session_id: str,
+        accepted: tuple[ClaimedTurn, Subscription] | None,
+        after: asyncio.Task[None] | None,
     ) -> None:
+        """Drive the turn that was claimed at its acceptance, if there is one, and then whatever waits."""
         if after is not None:
             await asyncio.wait({after})
         async with self._slots:
+            if accepted is not None:
+                self._recheck.discard(session_id)
+                if not await self._drive(*accepted, nothing_waits=True):
+                    return
+                if session_id not in self._recheck:
+                    return
             while True:
                 self._recheck.discard(session_id)
+                changes = self._services.database.subscribe([f"session:{session_id}"])
+                claimed = await self._claim(session_id)
                 if claimed is None:
-                    claimed = await self._claim(session_id)
-                if claimed is None:
+                    changes.close()
                     if session_id in self._recheck:
                         continue
                     return
-                if not await self._drive(claimed):
-                    return
-                claimed = None
-                if session_id not in self._recheck:
+                if not await self._drive(claimed, changes):
                     return
 
     async def _claim(self, session_id: str) -> ClaimedTurn | None:
@@ -176,16 +196,25 @@ class Worker:
         )
         return answer if isinstance(answer, ClaimedTurn) else None
 
-    async def _drive(self, claimed: ClaimedTurn) -> bool:
+    async def _drive(
+        self, claimed: ClaimedTurn, changes: Subscription, *, nothing_waits: bool = False
+    ) -> bool:
         """Drive one turn to its end; return whether the session may go on to the next."""
         session_id = claimed.lease.session_id
         persistence = self._services.database.runtime_persistence(session_id)
         resident = self._residents.take(session_id)
-        driver = TurnDriver(self._services, self._agents[claimed.agent], claimed, resident, persistence)
+        driver = TurnDriver(
+            self._services,
+            self._agents[claimed.agent],
+            claimed,
+            resident,
+            persistence,
+            nothing_waits=nothing_waits,
+        )
         self._drivers[session_id] = driver
         future = self.expect(session_id, claimed.turn_id)
         work = asyncio.ensure_future(driver.drive())
-        keeper = asyncio.ensure_future(self._keep(driver))
+        keeper = asyncio.ensure_future(self._keep(driver, changes))
         try:
             await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -205,29 +234,28 @@ class Worker:
             return True
         finally:
             keeper.cancel()
+            changes.close()
             self._drivers.pop(session_id, None)
             self._results.pop((session_id, claimed.turn_id), None)
             await asyncio.gather(work, keeper, return_exceptions=True)
 
-    async def _keep(self, driver: TurnDriver) -> None:
-        """Renew the lease at a third of its time, and watch for a cancel request from outside."""
+    async def _keep(self, driver: TurnDriver, changes: Subscription) -> None:
+        """Renew the lease at a third of its time; look when the session changes: a cancel, or more input."""
         ingress = self._services.database.turn_ingress
         session_id, turn_id = driver.claimed.lease.session_id, driver.claimed.turn_id
         ttl_ms = self._services.lease_ttl_ms
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + ttl_ms / 3000
-        subscription = self._services.database.subscribe([f"session:{session_id}"])
-        try:
-            while True:
-                left_ms = max(1, int((renew_at - loop.time()) * 1000))
-                rung = await subscription.wait(timeout_ms=min(left_ms, _LOOK_AROUND_MS))
-                if loop.time() >= renew_at:
-                    driver.adopt_lease(await ingress.renew_turn(driver.claimed, lease_ttl_ms=ttl_ms))
-                    renew_at = loop.time() + ttl_ms / 3000
-                elif rung and await ingress.is_cancel_requested(session_id, turn_id):
+        while True:
+            left_ms = max(1, int((renew_at - loop.time()) * 1000))
+            rung = await changes.wait(timeout_ms=left_ms)
+            if rung:
+                driver.note_change()
+                if await ingress.is_cancel_requested(session_id, turn_id):
                     driver.cancel()
-        finally:
-            subscription.close()
+            if loop.time() >= renew_at:
+                driver.adopt_lease(await ingress.renew_turn(driver.claimed, lease_ttl_ms=ttl_ms))
+                renew_at = loop.time() + ttl_ms / 3000
 
     async def _given_up(
         self,

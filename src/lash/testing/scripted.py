@@ -18,6 +18,7 @@ from lash.errors import LashError
 from lash.providers.tool_arguments import distinct_call_ids
 from lash.testing.script_steps import Reply, Step, call, garbled_call, reply, steps_taken
 from lash.values import (
+    Message,
     ModelFailure,
     ModelRequest,
     ModelResponse,
@@ -135,8 +136,9 @@ class ScriptedModel:
             ModelCallError: when the step is a failure; `script_exhausted` when no step is left.
             BaseException: when the step is an exception of another kind, that one.
         """
-        # The sequence may go on growing after this call; what was asked is what is kept.
-        self.requests.append(replace(request, messages=tuple(request.messages)))
+        # A list may go on growing after this call; any other sequence is a snapshot already.
+        kept = replace(request, messages=tuple(request.messages)) if _is_list(request.messages) else request
+        self.requests.append(kept)
         step = await _resolved(self._due(request), request)
         response = await self._play(step, request, sink)
         self.responses.append(response)
@@ -266,9 +268,13 @@ async def _resolved(step: Step, request: ModelRequest) -> Step:
 def _with_call_ids(parts: Sequence[Part], request: ModelRequest) -> tuple[Part, ...]:
     """Name the calls that have no id, as a function of the conversation."""
     calls = [part for part in parts if isinstance(part, ToolCallPart)]
-    answers = sum(message.role == "assistant" for message in request.messages)
-    named = iter(distinct_call_ids(calls, request.call_key or f"answer {answers}"))
+    key = request.call_key or f"answer {sum(message.role == 'assistant' for message in request.messages)}"
+    named = iter(distinct_call_ids(calls, key))
     return tuple(next(named) if isinstance(part, ToolCallPart) else part for part in parts)
+
+
+def _is_list(messages: Sequence[Message]) -> bool:
+    return isinstance(messages, list)
 
 
 def _chars(part: Part) -> int:

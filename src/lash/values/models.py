@@ -56,7 +56,8 @@ class ModelRequest:
     Attributes:
         model: What to ask.
         instructions: The system text; empty for none.
-        messages: The conversation, oldest first. May be long and shared: do not copy it needlessly.
+        messages: The conversation, oldest first: a snapshot, which does not change after the call. It may be
+            long and shared; do not copy it needlessly.
         tools: What the model may call.
         output: The shape of the final answer, if it must be JSON.
         session_id: For cache affinity at the vendor.

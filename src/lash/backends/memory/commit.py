@@ -73,7 +73,7 @@ def commit(
     if commit.settlement is not None:
         _settle(tables, commit, commit.settlement, prepared.effects)
     tables.touch(commit.session_id, now_ms)
-    tables.announce(commit.session_id, queue=bool(prepared.missed) or commit.settlement is not None)
+    tables.announce(commit.session_id, queue=bool(prepared.missed))
     return prepared.result
 
 

@@ -81,8 +81,9 @@ class MemoryTurnIngress:
             content_hash=content_hash,
         )
         tables.queue.put(stored)
-        tables.announce(draft.session_id, queue=True)
         claimed = self._claim_accepted(draft, stored, claim_owner_id, now_ms, lease_ttl_ms)
+        if claimed is None:  # nobody need be woken for a turn that its sender drives
+            tables.announce(draft.session_id, queue=True)
         return self._acceptance(draft, stored, known=False, claimed=claimed)
 
     async def claim_turn(

@@ -173,7 +173,8 @@ async def _store(
             work=claim.claim(draft.session_id, 1, [stored]),
             head=session.head,
         )
-    announce(tx, draft.session_id, queue=True)
+    if claimed is None:  # nobody need be woken for a turn that its sender drives
+        announce(tx, draft.session_id, queue=True)
     row = TurnRow(
         batch_id=stored.batch_id,
         enqueue_seq=stored.enqueue_seq,

@@ -117,7 +117,7 @@ async def apply_commit(tx: Tx, prepared: PreparedCommit) -> RuntimeCommitResult:
     if prepared.settlement is not None:
         await _settle_turn(tx, sid, prepared.settlement, known.lines)
     await _write_stamp(tx, sid, prepared)
-    announce(tx, commit.session_id, queue=has_missed or prepared.settlement is not None)
+    announce(tx, commit.session_id, queue=has_missed)
     return prepared.result
 
 
