@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from lash.errors import LashBug
+from lash.testing.conformance.cases import MODULES
 from lash.testing.conformance.trial import Trial
 
 S = TypeVar("S")
@@ -108,7 +109,8 @@ def case(
 
 def all_cases() -> tuple[Case, ...]:
     """Return every case, by contract and in the order in which they are written."""
-    import_module("lash.testing.conformance.cases")
+    for name in MODULES:
+        import_module(f"lash.testing.conformance.cases.{name}")
     order = list(Contract)
     return tuple(sorted(_CASES.values(), key=lambda case: order.index(case.contract)))
 

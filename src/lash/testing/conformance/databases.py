@@ -1,7 +1,8 @@
 """Subjects from a factory of whole databases: every contract, as a view on a fresh one.
 
 The factory is async (or not), takes the kit's clock, and returns a database that nothing was written to, or
-`Reopenable(open, reopen)` with two handles on one. The kit connects and closes what it is given.
+`Reopenable(open, reopen)` with two handles on one. The kit connects and closes what it is given. A database
+that lacks a contract on purpose says so in `not_offered`, a collection of names of `Contract`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from lash.contracts import Database, EffectHost
 from lash.errors import LashError
 from lash.testing.conformance.case import Case, Contract, Feature
 from lash.testing.conformance.clock import KitClock
+from lash.testing.conformance.expectations import expect
 from lash.testing.conformance.factories import Make, call_factory
 from lash.testing.conformance.reference import ReferenceClasses
-from lash.testing.conformance.runner import Opened
+from lash.testing.conformance.runner import Missing, Opened
 from lash.testing.conformance.subjects import WithoutManifest
 from lash.testing.conformance.trial import Declared, Reopenable
 from lash.values import AttachmentStorePersistence, DurabilityTier
@@ -60,6 +62,7 @@ class DatabaseSource:
         self._discard = discard
         self._reference = reference or ReferenceClasses()
         self._probed: dict[str, bool] | None = None
+        self._declined: frozenset[str] = frozenset()
         self._has_second = False
 
     @property
@@ -67,18 +70,25 @@ class DatabaseSource:
         """Everything; what a database lacks is found out by `missing`, with a better reason."""
         return frozenset(Feature)
 
-    async def missing(self, case: Case) -> str | None:
-        """Return why the databases of this factory have no subject for a case."""
+    async def missing(self, case: Case) -> Missing | None:
+        """Return why the databases of this factory have no subject for a case.
+
+        Raises:
+            AssertionError: when a database declares that it has not what it has.
+        """
         if case.contract is Contract.LASH:
             return None
         if self._probed is None:
             await self._probe()
         assert self._probed is not None
         attribute = _ATTRIBUTES.get(case.contract) or _WHOLE.get(case.contract) or "runtime_persistence"
+        if case.contract in self._declined:
+            expect(not self._probed[attribute], f"a database that declines {case.contract} has none")
+            return Missing(reason="the backend declares that it does not offer this", is_declared=True)
         if not self._probed[attribute]:
-            return f"the database has no {attribute}"
+            return Missing(reason=f"the database has no {attribute}")
         if Feature.SECOND_HANDLE in case.needs and not self._has_second:
-            return "the factory gave no second handle; return Reopenable(open, reopen)"
+            return Missing(reason="the factory gave no second handle; return Reopenable(open, reopen)")
         return None
 
     async def open(self, case: Case, clock: KitClock) -> Opened:
@@ -99,6 +109,7 @@ class DatabaseSource:
         try:
             names = {*_ATTRIBUTES.values(), *_WHOLE.values(), "runtime_persistence"}
             self._probed = {name: getattr(first, name, None) is not None for name in names}
+            self._declined = frozenset(getattr(first, "not_offered", ()))
             self._has_second = second is not None
         finally:
             await self._close(first, second)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lash.testing.conformance.case import Case, Feature
 from lash.testing.conformance.clock import KitClock
-from lash.testing.conformance.runner import Opened
+from lash.testing.conformance.runner import Missing, Opened
 from lash.testing.conformance.trial import Declared, Reopenable
 
 Make = Callable[..., Any]  # a user's factory: its result is checked by the cases
@@ -39,7 +39,7 @@ class FactorySource:
         second = {Feature.SECOND_HANDLE} if reopenable else set()
         self.features = offers | clock | second
 
-    async def missing(self, case: Case) -> str | None:
+    async def missing(self, case: Case) -> Missing | None:
         """Return None: the caller has chosen the cases for what its factory makes."""
         return None
 

@@ -20,6 +20,14 @@ async def _nothing() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Missing:
+    """Why there is no subject for a case, and whether the backend said so itself."""
+
+    reason: str
+    is_declared: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Opened:
     """A fresh subject, ready to be used."""
 
@@ -37,7 +45,7 @@ class Source(Protocol):
         """What every subject of this source comes with."""
         ...
 
-    async def missing(self, case: Case) -> str | None:
+    async def missing(self, case: Case) -> Missing | None:
         """Return why the source has no subject for a case, or None when it has one."""
         ...
 
@@ -55,12 +63,22 @@ async def run_case(case: Case, source: Source) -> CaseResult:
     """Run one case and report how it ended; whatever the subject raises ends up in the result."""
     lacking = sorted(case.needs - source.features)
     if lacking:
-        return CaseResult(case=case, outcome=Outcome.NOT_OFFERED, reason=f"needs {', '.join(lacking)}")
+        return CaseResult(
+            case=case,
+            outcome=Outcome.NOT_OFFERED,
+            reason=f"the factory comes without: {', '.join(lacking)}",
+            is_declared=True,
+        )
     try:
         async with asyncio.timeout(CASE_LIMIT_S):
-            why = await source.missing(case)
-            if why is not None:
-                return CaseResult(case=case, outcome=Outcome.NOT_OFFERED, reason=why)
+            lack = await source.missing(case)
+            if lack is not None:
+                return CaseResult(
+                    case=case,
+                    outcome=Outcome.NOT_OFFERED,
+                    reason=lack.reason,
+                    is_declared=lack.is_declared,
+                )
             await _try(case, source)
     except Exception as error:  # noqa: BLE001  # one case's failure is a result, never the end of the run
         return _failure(case, error)
