@@ -16,7 +16,7 @@ from lashlang.errors import LangError
 from lashlang.machine import ir
 from lashlang.machine.border import from_host, to_host
 from lashlang.machine.code import Code
-from lashlang.machine.codegen import PARK, Failure
+from lashlang.machine.codegen import PARK, Failure, Left
 from lashlang.machine.effects import Effect, Failed, HostError, Ok, Outcome
 from lashlang.machine.fault import Fault, Halt
 from lashlang.machine.meter import CODE_NAME, Limits, Meter, generated_roots
@@ -197,6 +197,9 @@ class Execution:
         step = self.compiled.generated.step
         try:
             code, value, self.slots = step(self.meter, self._site, self._answer, self.slots, self._perform)
+        except Left as left:
+            self._take_over(left)
+            self._reach(left.code, left.value)
         except (Fault, Halt, RecursionError, MemoryError) as error:
             self._fail(error)
         except Exception as error:
@@ -206,15 +209,19 @@ class Execution:
             else:
                 raise
         else:
-            if code > 0:
-                self._site, self.state = code, "waiting"
-            else:
-                self.state = _ENDS[code]
-                self.value = self._outward(value)
+            self._reach(code, value)
         finally:
             self._host = None
             self.meter.roots = self._held
         return self.state
+
+    def _reach(self, code: int, value: Value) -> None:
+        """The body handed over: it waits at a site, or it has ended."""
+        if code > 0:
+            self._site, self.state = code, "waiting"
+        else:
+            self.state = _ENDS[code]
+            self.value = self._outward(value)
 
     def _outward(self, value: Value) -> Value:
         try:
@@ -255,6 +262,8 @@ class Execution:
             return self._requests.wrapped(answer, "", fused=site.fused)
         if isinstance(answer, Unset):
             self.effect, self._args = effect, args
+            if self.compiled.generated.large:
+                raise Left(number, None)
             return PARK
         return self._requests.settle(site, args, effect, _outcomes(effect, answer))
 
@@ -288,13 +297,8 @@ class Execution:
     def _fail(self, error: BaseException) -> None:
         """Take over what the stopped frames held, find the place, and let go of them."""
         code, message = _explain(error)
-        frames = [f for f, _ in traceback.walk_tb(error.__traceback__) if f.f_code.co_filename == CODE_NAME]
         place = None
-        if frames:
-            names = frames[0].f_locals
-            self.slots = tuple(names[slot] for slot in self.compiled.body.slots)
-            if "f" in names:
-                self.meter.f, self.meter.m = max(0, names["f"]), names["m"]
+        if self._take_over(error):
             for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
                 if frame.f_code.co_filename == CODE_NAME and place is None:
                     place = self.compiled.generated.place(frame.f_code.co_name, line)
@@ -304,6 +308,17 @@ class Execution:
         if error.__traceback__ is not None:
             traceback.clear_frames(error.__traceback__)
             error.__traceback__ = None
+
+    def _take_over(self, error: BaseException) -> bool:
+        """Take slots and slices from the frame of the body that `error` came out of, if it had begun."""
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename == CODE_NAME:
+                names = frame.f_locals
+                self.slots = tuple([names[slot] for slot in self.compiled.body.slots])
+                if "f" in names:
+                    self.meter.f, self.meter.m = max(0, names["f"]), names["m"]
+                return True
+        return False
 
     def _restore_loops(self) -> None:
         """A loop that a failure left gives its variable back (lashlang.md 3.2)."""

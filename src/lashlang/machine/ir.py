@@ -435,6 +435,8 @@ class Body(_Ir, gc=False):
     size_bytes: int = 0
     calls_fn: bool = False
     loops: bool = False
+    ends: int = 0
+    """How many statements leave the body."""
 
 
 def initial(slot: str) -> Value:

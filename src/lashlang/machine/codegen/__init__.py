@@ -17,7 +17,7 @@ from lashlang.machine.border import to_host
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
-from lashlang.machine.codegen.statements import BodyWriter
+from lashlang.machine.codegen.statements import BodyWriter, is_large
 from lashlang.machine.codegen.whitelist import check
 from lashlang.machine.fault import Fault
 from lashlang.machine.meter import CODE_NAME, SHORT_TEXT, TEXT_COST, Meter
@@ -63,6 +63,19 @@ def failed(h: Meter, fault: Fault, calls: int) -> Value:
     return {"ok": False, "error": fault.message}
 
 
+class Left(Exception):
+    """Raised where a body parks (`code` is its site) or ends; its slots are read from the frame that raised."""
+
+    def __init__(self, code: int, value: Value) -> None:
+        self.code = code
+        self.value = value
+
+
+def stop(code: int, value: Value) -> NoReturn:
+    """The end of a large body."""
+    raise Left(code, value)
+
+
 class Failure:
     """The answer to an effect that aborts the program: raised where the program waits."""
 
@@ -102,6 +115,7 @@ HELPERS: Final[dict[str, Any]] = {
     "say": say,
     "failed": failed,
     "answered": answered,
+    "stop": stop,
     "fill": fill,
     "spread": spread,
     "schema": schema,
@@ -126,13 +140,14 @@ _COMMENT: Final = re.compile(r"\s*#([0-9]+)")
 class Generated:
     """The compiled function of one body and what is needed to explain it."""
 
-    __slots__ = ("bodies", "code", "constants", "source", "step")
+    __slots__ = ("bodies", "code", "constants", "large", "source", "step")
 
     def __init__(self, code: CodeType, constants: list[Value], source: str, bodies: list[ir.Body]) -> None:
         self.code = code
         self.constants = constants
         self.source = source
         self.bodies = bodies
+        self.large = is_large(bodies[-1])
         namespace = dict(HELPERS)
         namespace["__builtins__"] = {}
         namespace.update((f"k{number}", value) for number, value in enumerate(constants))

@@ -17,6 +17,9 @@ from lashlang.machine.codegen.expressions import Expressions
 from lashlang.machine.inference import ANY, LIST, NUM, REC, STR, Inference
 from lashlang.machine.values import Value
 
+MAX_HANDED_OUT: Final = 20_000
+"""Names in the return statements of one body, all together."""
+
 
 class BodyWriter:
     """Writes the function of one body as lines of Python."""
@@ -30,6 +33,7 @@ class BodyWriter:
         self._owners = frozenset(body.owners)
         self._shared_fuel = body.calls_fn or body.kind == "fn"
         self._loops: list[ir.Each] = []
+        self._large = is_large(body)
 
     def lines(self) -> list[str]:
         """The function, as lines of text."""
@@ -111,6 +115,9 @@ class BodyWriter:
             self._charge(size_bytes, at)
 
     def _leave(self, code: str, value: str, at: int = 0) -> None:
+        if self._large:
+            self._line(f"stop({code}, {value})", at)
+            return
         slots = "".join(f"{slot}, " for slot in self._body.slots)
         if not self._shared_fuel:
             self._line("h.f = f; h.m = m")
@@ -310,10 +317,12 @@ class BodyWriter:
         self._line("if not pc:")
         self._depth += 1
         self._line(f"e = perform({node.site}{args})", node.at)
-        self._line("if e is P:")
-        self._depth += 1
-        self._leave(str(node.site), "None")
-        self._depth -= 2
+        if not self._large:
+            self._line("if e is P:")
+            self._depth += 1
+            self._leave(str(node.site), "None")
+            self._depth -= 1
+        self._depth -= 1
         self._line(f"elif pc == {node.site}:")
         self._line(" pc = 0")
         self._line(" e = answered(rv)", node.at)
@@ -354,6 +363,11 @@ class BodyWriter:
         ir.Perform: _perform,
         ir.End: _end,
     }
+
+
+def is_large(body: ir.Body) -> bool:
+    """Whether handing out every slot at every site would make the text quadratic; such a body leaves by raising."""
+    return len(body.slots) * (len(body.sites) + body.ends) > MAX_HANDED_OUT
 
 
 def _sites(node: ir.Stmt) -> bool:

@@ -49,6 +49,7 @@ class Builder:
         self.size_bytes = 0
         self.calls_fn = False
         self.loops = False
+        self.ends = 0
         self.restores: list[tuple[str, str]] = []
         self._slot_of: dict[str, str] = {}
         self._hidden: dict[str, list[str]] = {}
@@ -120,6 +121,7 @@ class Builder:
 
     def emit(self, statement: ir.Stmt) -> None:
         """Append a statement to the list being filled."""
+        self.ends += isinstance(statement, ir.End)
         self.out.append(statement)
 
     @contextmanager
@@ -204,6 +206,7 @@ class Builder:
             size_bytes=self.size_bytes,
             calls_fn=self.calls_fn,
             loops=self.loops,
+            ends=self.ends,
         )
 
     def prepare(self, statements: Iterable[ast.Statement], params: Mapping[str, object] | list[str]) -> None:

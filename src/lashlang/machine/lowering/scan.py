@@ -158,21 +158,3 @@ def grows(statement: ast.Assign) -> ast.Expr | None:
             return items
         case _:
             return None
-
-
-def loops(statements: Iterable[ast.Statement]) -> int:
-    """How deeply `statements` nest loops."""
-    deepest = 0
-    for statement in statements:
-        match statement:
-            case ast.For() | ast.While():
-                deepest = max(deepest, 1 + loops(statement.body.statements))
-            case ast.If():
-                bodies = [arm.body for arm in statement.arms]
-                bodies += [statement.otherwise] if statement.otherwise is not None else []
-                deepest = max([deepest, *(loops(body.statements) for body in bodies)])
-            case ast.Labelled():
-                deepest = max(deepest, loops([statement.statement]))
-            case _:
-                pass
-    return deepest

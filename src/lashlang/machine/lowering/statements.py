@@ -12,12 +12,14 @@ from lashlang.machine.lowering import effects
 from lashlang.machine.lowering.builder import Builder, Scope
 from lashlang.machine.lowering.dispatch import expr, operands
 from lashlang.machine.lowering.expressions import iteration
-from lashlang.machine.lowering.scan import escaping, grows, inside, loops
+from lashlang.machine.lowering.scan import escaping, grows, inside
 from lashlang.machine.meter import ITEM_COST
 from lashlang.syntax import ast
 
 MAX_LOOPS: Final = 16
-"""Loops nested in one body; CPython's compiler knows 20 blocks, of which `try` takes some."""
+"""Loops, clauses and `try` nested in one body: CPython's compiler knows 20 such blocks."""
+MAX_LEVELS: Final = 85
+"""Nested statements of any kind in one body: CPython's tokenizer knows 100 levels, of which guards take some."""
 
 MAX_LADDER: Final = 12
 """Arms of an `if` ladder that are generated as one nested statement."""
@@ -41,13 +43,35 @@ def fn_body(scope: Scope, declaration: ast.FnDecl) -> ir.Body:
 
 
 def _body(b: Builder, body: Sequence[ast.Statement], params: list[str]) -> ir.Body:
-    if loops(body) > MAX_LOOPS:
-        raise Halt("nesting_too_deep", f"loops are nested deeper than {MAX_LOOPS} levels in `{b.name}`")
     b.prepare(body, params)
     statements: list[ir.Stmt] = []
     with b.filling(statements):
         _block(b, body, result=b.kind == "fn")
+    blocks, levels = _nesting(statements)
+    if blocks > MAX_LOOPS or levels > MAX_LEVELS:
+        raise Halt(
+            "nesting_too_deep",
+            f"in `{b.name}`, loops, comprehension clauses and `try` are nested deeper than {MAX_LOOPS} levels",
+        )
     return b.finish(statements, params)
+
+
+def _nesting(statements: list[ir.Stmt]) -> tuple[int, int]:
+    """How deeply loops and `try` nest, and how deeply anything does."""
+    blocks = levels = 0
+    for node in statements:
+        match node:
+            case ir.Branch():
+                inner = [_nesting(node.then), _nesting(node.otherwise)]
+                own = 0
+            case ir.Loop() | ir.Each() | ir.Attempt():
+                inner = [_nesting(node.body)]
+                own = 1
+            case _:
+                continue
+        blocks = max(blocks, own + max(deep for deep, _ in inner))
+        levels = max(levels, 1 + max(tall for _, tall in inner))
+    return blocks, levels
 
 
 def _block(b: Builder, statements: Sequence[ast.Statement], *, result: bool = False) -> None:

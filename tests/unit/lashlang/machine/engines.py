@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lashlang.check import HostSurface
@@ -178,3 +181,78 @@ def _exported(meter: Meter, value: Any) -> Any:
     from lashlang.machine.border import to_host
 
     return to_host(meter, value)
+
+
+WORKER = """
+import pickle, sys
+sys.path[:0] = pickle.load(sys.stdin.buffer)
+from lashlang import LATER, Execution, Frame
+from tests.unit.lashlang.machine.engines import _of, compiled
+while True:
+    try:
+        source, host, limits, data, outcome = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        break
+    code = compiled(source, host)
+    if data is None:
+        run = Execution(code, limits=limits)
+    else:
+        run = Frame.from_bytes(data, b"key").resume(code, limits=limits)
+        run.answer(outcome)
+    if run.state == "ready":
+        run.advance(lambda _: LATER)
+    printed = run.printed
+    frame = Frame.of(run).to_bytes(b"key") if run.state == "waiting" else None
+    pickle.dump((printed, frame, None if frame else _of(run, [], [])), sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+"""
+
+
+class Pool:
+    """Fresh interpreters that each do one stretch of a run, in turn."""
+
+    def __init__(self, size: int) -> None:
+        self._children = [
+            subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for _ in range(size)
+        ]
+        for child in self._children:
+            self._send(child, sys.path)
+        self._turn = 0
+
+    def _send(self, child: subprocess.Popen[bytes], message: Any) -> None:
+        assert child.stdin is not None
+        pickle.dump(message, child.stdin)
+        child.stdin.flush()
+
+    def stretch(self, *message: Any) -> tuple[list[Any], bytes | None, Story | None]:
+        """One stretch of computing, in the next interpreter: what was printed, and a frame or the story."""
+        child = self._children[self._turn % len(self._children)]
+        self._turn += 1
+        self._send(child, message)
+        assert child.stdout is not None
+        return pickle.load(child.stdout)  # type: ignore[no-any-return]  # what the worker dumped
+
+    def close(self) -> None:
+        """End the interpreters."""
+        for child in self._children:
+            child.communicate()
+
+
+def elsewhere(source: str, host: dict[str, Any], limits: Limits, pool: Pool) -> Story:
+    """Generated code, each stretch between two effects in another operating-system process."""
+    code = compiled(source, host)
+    scripted, perform = _host(code, host, limits)
+    told, data, story = pool.stretch(source, host, limits, None, None)
+    printed = list(told)
+    while data is not None:
+        effect = Frame.from_bytes(data, b"key").resume(code, limits=limits).effect
+        assert effect is not None
+        try:
+            outcome = perform(effect)
+        except HostError as error:
+            outcome = Failed(str(error))
+        told, data, story = pool.stretch(source, host, limits, data, outcome)
+        printed += told
+    assert story is not None
+    return replace(story, printed=tuple(map(plain, printed)), effects=_told(scripted.effects))

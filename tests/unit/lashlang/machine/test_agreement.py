@@ -13,7 +13,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.lashlang.machine.engines import Story, compiled, direct, oracle, parked
+from tests.unit.lashlang.machine.engines import Pool, Story, compiled, direct, elsewhere, oracle, parked
 from tests.unit.lashlang.machine.programs import HOST, Maker
 
 from lashlang import LangError
@@ -102,6 +102,10 @@ SPECIAL = {
     "a fault inside try around an effect": "submit try ([1, (await tools.echo({ a: 1 })?).a + [], 3])",
     "an aborting leaf of a join": "submit try "
     "(await { a: tools.echo({ x: 1 }), b: tools.fail({})?, c: tools.echo({}) })",
+    "more effects than fit into returns": "".join(
+        f"x{n} = await tools.echo({{ n: {n} }})?\n" for n in range(150)
+    )
+    + "if x3.n == 3 { submit [x1, x149] }\nx4 = try (x5.n + [])",
     "recursion": "submit try (fact(400))",
 }
 
@@ -117,3 +121,21 @@ def test_fuel_runs_out_at_the_same_step_in_every_engine(slice_of_fuel: int) -> N
     source = 'n = 0\nwhile true { n = n + 1\nr = await tools.echo({ n: n })?\nprint join(range(r.n), "") }'
     story = _agree(compiled(source, HOST), Limits(fuel=slice_of_fuel))
     assert story.code == "fuel_exhausted"
+
+
+def test_programs_agree_when_each_stretch_runs_in_another_process() -> None:
+    pool = Pool(3)
+    waited = 0
+    for seed in range(5_000, 5_300):
+        random = Random(seed)
+        source = Maker(random).program()
+        limits = Limits(fuel=random.choice([100_000, 200]), memory_bytes=random.choice([2**26, 4_000]))
+        try:
+            code = compiled(source, HOST)
+        except LangError:
+            continue
+        story = direct(code, HOST, limits)
+        assert elsewhere(source, HOST, limits, pool) == story, seed
+        waited += len(story.effects) > 0
+    pool.close()
+    assert waited > 80
