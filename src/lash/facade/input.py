@@ -42,9 +42,10 @@ def turn_input(value: InputLike, *, context: Json = None, output: Any = None) ->
         input_ = input_.replace(context=context)
     if output is not None:
         input_ = input_.replace(output=OutputShape.of(output).spec.schema)
-    canonical_json(
-        [item.text for item in input_.items if isinstance(item, TextItem)]
-    )  # refuses lone surrogates
+    try:
+        "".join(item.text for item in input_.items if isinstance(item, TextItem)).encode()
+    except UnicodeEncodeError as problem:
+        raise LashError("json_not_representable", "the input holds a lone surrogate") from problem
     return input_
 
 

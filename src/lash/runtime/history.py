@@ -72,14 +72,17 @@ class History:
         history.extend(path)
         return history
 
-    def extend(self, nodes: Iterable[SessionNodeRecord]) -> None:
-        """Add the nodes that a commit put after the leaf."""
+    def extend(self, nodes: Iterable[SessionNodeRecord], digest: str | None = None) -> None:
+        """Add the nodes that a commit put after the leaf; `digest` is that of the new path, if it is known."""
         for node in nodes:
-            self.digest = rolling_digest(self.digest, node.payload)
+            if digest is None:
+                self.digest = rolling_digest(self.digest, node.payload)
             self.leaf_node_id = node.node_id
             if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message):
                 self._log.append(node.payload.event)
                 self.attachments += seen_attachments(node.payload.event)
+        if digest is not None:
+            self.digest = digest
 
     def ref(self) -> HistoryRef:
         """Return how an envelope names this history."""

@@ -40,6 +40,11 @@ class Injections:
     def adopt_lease(self, claimed: ClaimedTurn) -> None:
         self._claimed = claimed
 
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether a checkpoint need not even be asked: nothing waited, and nothing has come."""
+        return not self._may_find_some
+
     async def take(self, effect_id: str) -> CheckpointDelivery:
         """Claim what may enter at this checkpoint and return it as messages and causes."""
         if not self._may_find_some:

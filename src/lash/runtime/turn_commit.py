@@ -85,7 +85,7 @@ async def commit_turn(
             await resident.refresh(persistence, head)
             continue
         resident.revision = result.head_revision
-        resident.history.extend(nodes)
+        resident.history.extend(nodes, digest)
         resident.frames = commit.agent_frames
         resident.config = commit.config
         resident.checkpoint = HydratedSessionCheckpoint(
