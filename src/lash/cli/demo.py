@@ -77,12 +77,15 @@ def _demo(options: argparse.Namespace, folder: DemoFolder) -> int:
         f"model: {options.model}"
         + (" (a script stands in; set MODEL=local or a key for a real one)" if scripted else "")
     )
-    folder.trap.touch()
+    folder.set_trap("announce_release" if scripted else "any")
     first = _run_child(options, folder)
     if first.returncode == -signal.SIGKILL:
-        print("process 1: killed with SIGKILL, after announce_release had written and before it was recorded")
+        last = json.loads(folder.lines(folder.executions)[-1])["what"]
+        print(f"process 1: killed with SIGKILL, after {last} had done its work and before that was recorded")
     else:
-        print(f"process 1: ended by itself with status {first.returncode}; the model never announced")
+        print(
+            f"process 1: ended by itself with status {first.returncode}; the model called no tool to be killed in"
+        )
         sys.stderr.write(first.stderr)
     executions_before = folder.lines(folder.executions)
     second = _run_child(options, folder)
@@ -91,7 +94,10 @@ def _demo(options: argparse.Namespace, folder: DemoFolder) -> int:
         print(f"process 2: failed with status {second.returncode}")
         return 1
     report = json.loads(second.stdout.splitlines()[-1])
-    print(f"process 2: found the turn, finished it\n\nanswer: {report['text']}\n")
+    found = (
+        "found the turn committed, and ran nothing" if report["committed"] else "found the turn, finished it"
+    )
+    print(f"process 2: {found}\n\nanswer: {report['text']}\n")
     executions = [json.loads(line) for line in folder.lines(folder.executions)]
     _print_effects(report, executions)
     claims = _claims(report, executions, len(executions_before), folder, first.returncode, scripted=scripted)
@@ -131,6 +137,7 @@ async def _child(options: argparse.Namespace) -> int:
             "stop": result.stop,
             "usage": result.usage,
             "head_revision": result.head_revision,
+            "committed": result.replayed,
             "queued": len(queue),
             "tool_calls": result.tool_calls,
             "replayed": result.replayed_effects,
@@ -160,7 +167,7 @@ def _print_effects(report: dict[str, Any], executions: list[dict[str, Any]]) -> 
             )
         else:
             continue
-        replayed = identity["replay_key"] in report["replayed"]
+        replayed = report["committed"] or identity["replay_key"] in report["replayed"]
         rows.append(
             (
                 name,

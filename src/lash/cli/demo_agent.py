@@ -40,7 +40,7 @@ class DemoFolder:
         self.outbox = path / "outbox.txt"
         self.tickets = path / "tickets.jsonl"
         self.executions = path / "executions.jsonl"
-        self.trap = path / "kill-after-announcement"
+        self._trap = path / "kill-after"
 
     def append(self, file: Path, line: str) -> None:
         """Append a line, and return once it is on the disk."""
@@ -52,6 +52,19 @@ class DemoFolder:
     def note(self, what: str, key: str) -> None:
         """Note that something ran."""
         self.append(self.executions, json.dumps({"what": what, "key": key, "pid": os.getpid()}))
+
+    def set_trap(self, tool: str) -> None:
+        """Kill the process at the end of the next call of a tool; `any` is whichever comes first."""
+        self._trap.write_text(tool)
+
+    def spring(self, tool: str) -> None:
+        """Kill this process with SIGKILL if the trap is set for this tool.
+
+        The moment that no program can prepare for: the call has happened, and nobody has been told.
+        """
+        if self._trap.exists() and self._trap.read_text() in (tool, "any"):
+            self._trap.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def lines(self, file: Path) -> list[str]:
         """Return the lines of a file; none when there is no such file."""
@@ -74,6 +87,7 @@ def demo_agent(folder: DemoFolder, root: Path, model: str | Model) -> Agent:
         if not any(ticket["key"] == ctx.idempotency_key for ticket in tickets):
             ticket = {"key": ctx.idempotency_key, "title": title, "body": body}
             folder.append(folder.tickets, json.dumps(ticket))
+        folder.spring("file_ticket")
         return "filed"
 
     @tool(effect="at_most_once")
@@ -85,16 +99,14 @@ def demo_agent(folder: DemoFolder, root: Path, model: str | Model) -> Agent:
         """
         folder.note("announce_release", ctx.call_id)
         folder.append(folder.outbox, text)
-        if folder.trap.exists():
-            # The moment that no program can prepare for: it has happened, and nobody has been told.
-            folder.trap.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+        folder.spring("announce_release")
         return "sent"
 
     @tool(effect="read_only")
     def read_outbox(ctx: ToolContext) -> list[str]:
         """Return every announcement that was sent."""
         folder.note("read_outbox", ctx.call_id)
+        folder.spring("read_outbox")
         return folder.lines(folder.outbox)
 
     tools = (*file_tools(root), file_ticket, announce_release, read_outbox)
