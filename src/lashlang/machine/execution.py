@@ -157,6 +157,7 @@ class Execution:
                 held[numbers[name]] = _fitting(name, value)
         self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)
         spent = (self.meter.fuel, self.meter.mem)
+        self.meter.fuel = self.meter.mem = 2**62  # it was paid for when it was asked the first time
         self.effect = self._requests.effect(site, args, ordinal - 1)
         self.meter.fuel, self.meter.mem = spent
         self.state = "waiting"

@@ -325,12 +325,15 @@ class Again(_Ir, gc=False):
 
 
 class Attempt(_Ir, gc=False):
-    """Run `body`, which ends by setting `slot` to a success; a fault sets it to a failure instead."""
+    """Run `body`, which ends by setting `slot` to a success; a fault sets it to a failure instead.
+
+    `queues` are what the loops of the body run over: a fault in one of them leaves it behind.
+    """
 
     slot: str
     body: list[Stmt]
     at: int
-    depth: int = 0
+    queues: list[str] = []
     sites: tuple[int, int] = (0, 0)
 
 

@@ -6,6 +6,7 @@ first awaited; sleeps return at once; triggers are only remembered.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -132,7 +133,7 @@ class ScriptedHost:
             case "finished" | "continued":
                 return Ok(run.value)
             case "failed":
-                return Failed(f"the process failed with {run.value!r}")
+                return Failed(json.dumps(run.value, ensure_ascii=False))
             case "error":
                 assert run.error is not None
                 return Failed(run.error.message)

@@ -57,7 +57,7 @@ class Builder:
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._span_of: dict[tuple[int, int], int] = {}
-        self._loop_count = 0
+        self.loop_count = 0
 
     # --- slots ---
 
@@ -98,8 +98,8 @@ class Builder:
 
     def loop_number(self) -> int:
         """A new loop: its `q`, `i` and `s` slots become part of the body."""
-        number = self._loop_count
-        self._loop_count += 1
+        number = self.loop_count
+        self.loop_count += 1
         for prefix in "qis":
             slot = f"{prefix}{number}"
             self._extra.append(slot)
