@@ -30,9 +30,6 @@ _NEXT_STATES = {
     TriggerDeliveryState.DISCARDED: frozenset({TriggerDeliveryState.DISCARDED}),
 }
 
-OPEN_STATES = (TriggerDeliveryState.RESERVED, TriggerDeliveryState.FAILED)
-"""Deliveries that a recovery still has to start."""
-
 
 def subscription_record(
     draft: TriggerSubscriptionDraft, *, number: int, created_at_ms: int

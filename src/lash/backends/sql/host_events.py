@@ -18,7 +18,6 @@ from lash.backends.sql.trigger_rows import (
     LIST_DELIVERIES,
     LIST_SUBSCRIPTIONS,
     MATCHING_SUBSCRIPTIONS,
-    OPEN_DELIVERIES_IN_STATE,
     SET_DELIVERY,
     SUBSCRIPTIONS_OF_SESSION,
     SUBSCRIPTIONS_OF_SOURCE_TYPE,
@@ -28,7 +27,6 @@ from lash.backends.sql.trigger_rows import (
 )
 from lash.rules.storable import storable_bytes
 from lash.rules.triggers import (
-    OPEN_STATES,
     check_draft,
     check_occurrence,
     check_same_occurrence,
@@ -169,8 +167,7 @@ class SqlHostEventStore:
             elif state is None:
                 rows = await tx.fetch_all(DeliveryRow, LIST_DELIVERIES, most)
             else:
-                listing = OPEN_DELIVERIES_IN_STATE if state in OPEN_STATES else DELIVERIES_IN_STATE
-                rows = await tx.fetch_all(DeliveryRow, listing, state.value, most)
+                rows = await tx.fetch_all(DeliveryRow, DELIVERIES_IN_STATE, state.value, most)
             return [row.record() for row in rows]
 
         return await self._store.read(script)

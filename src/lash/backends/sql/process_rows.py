@@ -119,9 +119,9 @@ FIND_PROCESS = f"{_PROCESS} WHERE p.process_id = ?"
 RUNNING_PROCESSES = f"{_PROCESS} WHERE p.terminal_sequence IS NULL ORDER BY p.process_id"
 CHANGED_PROCESSES = f"{_PROCESS} WHERE p.change_seq > ? ORDER BY p.change_seq LIMIT ?"
 PROCESSES_OF_SCOPE = f"""{_PROCESS} JOIN process_grant g ON g.process_id = p.process_id
-    WHERE g.session_id = ? AND g.frame_id = ? ORDER BY p.process_id"""
+    WHERE g.session_id = ? AND g.frame_id = ? ORDER BY g.process_id"""
 LIVE_PROCESSES_OF_SCOPE = f"""{_PROCESS} JOIN process_grant g ON g.process_id = p.process_id
-    WHERE g.session_id = ? AND g.frame_id = ? AND p.terminal_sequence IS NULL ORDER BY p.process_id"""
+    WHERE g.session_id = ? AND g.frame_id = ? AND p.terminal_sequence IS NULL ORDER BY g.process_id"""
 FIND_PID = "SELECT pid FROM process WHERE process_id = ?"
 ADD_PROCESS = """INSERT INTO process (process_id, change_seq, updated_at_ms)
     VALUES (?, (SELECT coalesce(max(change_seq), 0) + 1 FROM process), ?) RETURNING pid"""
@@ -132,8 +132,10 @@ SET_PROCESS = """UPDATE process SET change_seq = (SELECT max(change_seq) + 1 FRO
 SET_PROCESS_LEASE = """UPDATE process SET fencing_token = ?, lease_owner_id = ?, lease_token = ?,
     lease_claimed_at_ms = ?, lease_expires_at_ms = ?, ended_under = ? WHERE pid = ?"""
 ADD_EVENT = "INSERT INTO process_event (key, event_type, replay_key, body) VALUES (?, ?, ?, ?)"
+# `+ 0` makes an expression of the column: a bare one would make the comparison convert types, and the index on
+# the expression would not be used.
 FIND_REPLAYED = """SELECT e.body, w.delivery FROM process_event e LEFT JOIN process_wake w USING (key)
-    WHERE e.key >> 32 = (SELECT pid FROM process WHERE process_id = ?) AND e.replay_key = ?"""
+    WHERE e.key >> 32 = (SELECT pid + 0 FROM process WHERE process_id = ?) AND e.replay_key = ?"""
 
 
 def find_process(process_id: str) -> Query[ProcessRow]:

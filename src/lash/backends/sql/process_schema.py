@@ -74,7 +74,9 @@ CREATE TABLE trigger_subscription (
     draft BLOB NOT NULL
 );
 CREATE INDEX trigger_subscription_by_session ON trigger_subscription (session_id, number);
-CREATE INDEX trigger_subscription_by_source ON trigger_subscription (source_type, source_key, number);
+CREATE INDEX trigger_subscription_by_type ON trigger_subscription (source_type, session_id, number);
+CREATE INDEX trigger_subscription_enabled ON trigger_subscription (source_type, source_key, number)
+    WHERE enabled = 1;
 CREATE TABLE host_event (
     event_seq INTEGER PRIMARY KEY,
     occurrence_id TEXT NOT NULL UNIQUE,
@@ -96,8 +98,7 @@ CREATE TABLE trigger_delivery (
     updated_at_ms INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX trigger_delivery_once ON trigger_delivery (event_seq, number);
-CREATE INDEX trigger_delivery_open ON trigger_delivery (state, delivery_seq)
-    WHERE state IN ('reserved', 'failed');
+CREATE INDEX trigger_delivery_by_state ON trigger_delivery (state, delivery_seq);
 """
 
 ARTIFACTS = """

@@ -123,9 +123,7 @@ ADD_OCCURRENCE = """INSERT INTO host_event (occurrence_id, idempotency_key, requ
 ADD_DELIVERY = """INSERT INTO trigger_delivery (event_seq, number, process_id, state, reserved_at_ms, updated_at_ms)
     VALUES (?, ?, ?, ?, ?, ?)"""
 LIST_DELIVERIES = f"{_DELIVERY} ORDER BY d.delivery_seq LIMIT ?"
-DELIVERIES_OF_OCCURRENCE = f"{_DELIVERY} WHERE h.occurrence_id = ? ORDER BY d.delivery_seq"
+DELIVERIES_OF_OCCURRENCE = f"{_DELIVERY} WHERE h.occurrence_id = ? ORDER BY d.number"
 DELIVERIES_IN_STATE = f"{_DELIVERY} WHERE d.state = ? ORDER BY d.delivery_seq LIMIT ?"
-OPEN_DELIVERIES_IN_STATE = f"""{_DELIVERY} WHERE d.state IN ('reserved', 'failed') AND d.state = ?
-    ORDER BY d.delivery_seq LIMIT ?"""
 FIND_DELIVERY = f"{_DELIVERY} WHERE h.occurrence_id = ? AND d.number = ?"
 SET_DELIVERY = "UPDATE trigger_delivery SET state = ?, reason = ?, updated_at_ms = ? WHERE delivery_seq = ?"
