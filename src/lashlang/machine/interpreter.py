@@ -231,7 +231,7 @@ class Interpreter:
             for frame in self.stack:
                 frame.place = None
             self.slots[node.slot] = {"ok": False, "error": fault.message}
-            self.slots.update(dict.fromkeys(node.queues))
+            self.slots.update(dict.fromkeys(node.holders))
 
     # --- expressions ---
 

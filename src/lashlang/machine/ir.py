@@ -327,13 +327,13 @@ class Again(_Ir, gc=False):
 class Attempt(_Ir, gc=False):
     """Run `body`, which ends by setting `slot` to a success; a fault sets it to a failure instead.
 
-    `queues` are what the loops of the body run over: a fault in one of them leaves it behind.
+    `holders` are the temporaries and loop sources of the body, which a fault leaves behind.
     """
 
     slot: str
     body: list[Stmt]
     at: int
-    queues: list[str] = []
+    holders: list[str] = []
     sites: tuple[int, int] = (0, 0)
 
 

@@ -309,8 +309,8 @@ class BodyWriter:
         self._nest(node.body)
         self._line("except Fault as e:")
         self._line(f" {node.slot} = failed(h, e, {'d' if self._body.kind == 'fn' else '0'})", node.at)
-        if node.queues:
-            self._line(f" {' = '.join(node.queues)} = None")
+        if node.holders:
+            self._line(f" {' = '.join(node.holders)} = None")
         if node.sites[0]:
             self._depth -= 1
 

@@ -57,7 +57,7 @@ class Builder:
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._span_of: dict[tuple[int, int], int] = {}
-        self.loop_count = 0
+        self._loop_count = 0
 
     # --- slots ---
 
@@ -98,13 +98,22 @@ class Builder:
 
     def loop_number(self) -> int:
         """A new loop: its `q`, `i` and `s` slots become part of the body."""
-        number = self.loop_count
-        self.loop_count += 1
+        number = self._loop_count
+        self._loop_count += 1
         for prefix in "qis":
             slot = f"{prefix}{number}"
             self._extra.append(slot)
             self._names[slot] = f"{prefix}:{self.where}#{self._ordinal(prefix)}"
         return number
+
+    @property
+    def slot_count(self) -> int:
+        """How many slots there are beside the variables."""
+        return len(self._extra)
+
+    def holders_since(self, count: int) -> list[str]:
+        """The temporaries and loop sources made since there were `count` slots."""
+        return [slot for slot in self._extra[count:] if slot[0] in "tq"]
 
     def _new(self, prefix: str) -> str:
         slot = f"{prefix}{len(self._extra)}"

@@ -258,14 +258,13 @@ def _try(b: Builder, node: ast.Try) -> ir.Expr:
     at = b.span(node)
     slot = b.temporary()
     body: list[ir.Stmt] = []
-    bound, first, loops = set(b.bound), len(b.sites), b.loop_count
+    bound, first, slots = set(b.bound), len(b.sites), b.slot_count
     b.size_bytes += RECORD_COST + 2 * ENTRY_COST
     with b.filling(body):
         b.emit(ir.Let(slot, ir.Wrapped(expr(b, node.value)), at))
     b.bound = bound
     sites = (first + 1, len(b.sites)) if len(b.sites) > first else (0, 0)
-    queues = [f"q{number}" for number in range(loops, b.loop_count)]
-    b.emit(ir.Attempt(slot, body, at, queues, sites))
+    b.emit(ir.Attempt(slot, body, at, b.holders_since(slots), sites))
     return ir.Var(slot)
 
 
