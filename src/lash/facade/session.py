@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
 from lash.facade.results import result_of_receipt
 from lash.facade.turn import Turn, TurnResult
+from lash.runtime import ActivitySubscription
 from lash.values import (
     ActivePath,
     AttachmentCreateMeta,
@@ -25,7 +25,6 @@ from lash.values import (
     StoredAttachment,
     TokenLedgerEntry,
     TurnDraft,
-    TurnEvent,
 )
 
 if TYPE_CHECKING:
@@ -105,15 +104,13 @@ class Session:
         """
         return await self._runtime.accept(self._draft(input, idempotency_key, on_busy, None, context))
 
-    async def watch(self, cursor: None = None) -> AsyncIterator[TurnEvent]:
-        """Yield what the turns of this session show, as long as they are driven by this process."""
-        del cursor  # events of this process have no past
-        watcher = self._runtime.watch_session(self.id)
-        try:
-            async for event in watcher:
-                yield event
-        finally:
-            watcher.close()
+    def watch(self) -> ActivitySubscription:
+        """Watch the turns of this session, from now on, as far as this process drives them.
+
+        Returns:
+            An async iterator of `TurnEvent`s; `close` it when done.
+        """
+        return self._runtime.watch_session(self.id)
 
     async def history(self) -> tuple[Message, ...]:
         """Return the committed conversation, oldest message first."""

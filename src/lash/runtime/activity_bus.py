@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from typing import Self
 
 from lash.values import EventGap, TurnActivity, TurnEvent, TurnFailed, TurnFinished
 
@@ -16,7 +16,7 @@ _BACKLOG_MAX = 4096
 
 
 class ActivitySubscription:
-    """One watcher's place on the bus. Iterate it; close it when done."""
+    """One watcher's place on the bus, from the moment it is made. Iterate it; close it when done."""
 
     def __init__(self, bus: ActivityBus, session_id: str, turn_id: str | None) -> None:
         self._bus = bus
@@ -50,11 +50,17 @@ class ActivitySubscription:
             return first.replace(id=f"{first.id}:gap", activity=EventGap(dropped=gap))
         return self._backlog.popleft()
 
-    async def __aiter__(self) -> AsyncIterator[TurnEvent]:
-        while (event := await self.next()) is not None:
-            yield event
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> TurnEvent:
+        event = await self.next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
 
     def close(self) -> None:
+        """Leave the bus. What has been heard can still be read."""
         self._closed = True
         self._ready.set()
         self._bus.leave(self)

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = "scripted:tests.e2e.cli.scripts:readme"
 
 
-def lash(*arguments: str, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def lash(
+    *arguments: str, stdin: str = "", env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "lash.cli", *arguments],
         input=stdin,
@@ -56,9 +59,7 @@ def test_run_json_prints_one_object_and_replays_by_turn_id(db: str) -> None:
 
 
 def test_prompt_may_come_from_standard_input(db: str) -> None:
-    done = lash(
-        "run", "--db", db, "--model", SCRIPT, "--root", str(ROOT), stdin="What does it promise?\n"
-    )
+    done = lash("run", "--db", db, "--model", SCRIPT, "--root", str(ROOT), stdin="What does it promise?\n")
     assert done.stdout == "It promises durability.\n"
 
 
@@ -145,3 +146,33 @@ def test_chat_on_a_terminal_answers_and_ends_with_the_input(db: str) -> None:
     os.close(main)
     assert chat.returncode == 0, err
     assert "It promises durability." in out
+
+
+def test_chat_cancels_the_running_turn_from_the_keyboard_and_goes_on(db: str) -> None:
+    chat = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "lash.cli", "chat", "--db", db, "--root", str(ROOT)),
+            *("--model", "scripted:tests.e2e.cli.scripts:hanging"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert chat.stdin is not None
+    assert chat.stderr is not None
+    chat.stdin.write("hang\n")
+    chat.stdin.flush()
+    while "[hanging]" not in (line := chat.stderr.readline()):
+        assert line, "the chat ended before the turn hung"
+    chat.send_signal(signal.SIGINT)
+    while "the turn stopped: cancelled" not in (line := chat.stderr.readline()):
+        assert line, "the chat ended without cancelling"
+    out, err = chat.communicate("hello\n", timeout=60)
+    assert chat.returncode == 0, err
+    assert "heard hello" in out
+    shown = lash("show", "default", "--db", db).stdout
+    assert "hang" in shown
+    assert "heard hello" in shown
