@@ -11,6 +11,7 @@ set ever comes out of `decode_values`, whatever the bytes were.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -34,15 +35,17 @@ _PLAIN: Final = _SCALARS | {Resource, Image, range}
 _encoder = msgspec.msgpack.Encoder()
 
 
-def encode_values(values: list[Value]) -> bytes:
+def encode_values(values: list[Value], plain: Sequence[Value] = ()) -> bytes:
     """`[table, values]` as msgpack; the table is empty when nothing is shared.
+
+    `plain` are values known to be texts and numbers; they come first and are not looked at.
 
     Raises:
         LangError: `value_too_large` for a value nested deeper than 64 levels.
     """
     stack: list[tuple[Value, int]] = [(value, 0) for value in values if type(value) not in _SCALARS]
     if not stack:
-        return _encoder.encode([[], values])
+        return _encoder.encode([[], [*plain, *values]])
     seen: set[int] = set()
     shared: dict[int, int] = {}
     special = False
@@ -61,10 +64,10 @@ def encode_values(values: list[Value]) -> bytes:
         elif t not in _SCALARS:
             special = True
     if not shared and not special:
-        return _encoder.encode([[], values])
+        return _encoder.encode([[], [*plain, *values]])
     writer = _Writer(shared)
     top = [writer.write(value, 0)[0] for value in values]
-    return _encoder.encode([writer.table, top])
+    return _encoder.encode([writer.table, [*plain, *top]])
 
 
 class _Writer:

@@ -129,6 +129,8 @@ class Execution:
 
     def passed_on(self) -> dict[str, Value]:
         """Given variables that the program does not name."""
+        if not self._given:
+            return {}
         named = set(self.compiled.body.variables)
         return {name: value for name, value in self._given.items() if name not in named}
 
@@ -152,7 +154,7 @@ class Execution:
                 held[self.compiled.numbers[slot]] = UNSET
         for name, value in slots.items():
             if name[0] == "r":
-                held[numbers["q" + name[1:]]] = range(*value)
+                held[numbers["q" + name[1:]]] = range(*map(int, value.split()))
             else:
                 held[numbers[name]] = _fitting(name, value)
         self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)

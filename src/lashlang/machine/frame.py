@@ -71,7 +71,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             if value is UNSET or value is IDLE or (value is False and name[0] == "o"):
                 continue
             if type(value) is range:
-                slots["r" + name[1:]] = [value.start, value.stop, value.step]
+                slots["r" + name[1:]] = f"{value.start} {value.stop} {value.step}"
             else:
                 slots[name] = value
         return cls(
@@ -93,15 +93,15 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             LangError: `value_too_large` for a value nested deeper than 64 levels.
         """
-        values: list[Value] = [
+        head = (
             self.code_ref, self.entry, self.run_id, self.site, self.ordinal, *self.meter,
-            len(self.args), len(self.slots), len(self.given),
-            *self.args, *self.slots, *self.slots.values(), *self.given, *self.given.values(),
-        ]  # fmt: skip
+            len(self.args), len(self.slots), len(self.given), *self.slots, *self.given,
+        )  # fmt: skip
+        values: list[Value] = [*self.slots.values(), *self.given.values(), *self.args]
         for index, outcome in sorted(self.outcomes.items()):
             good = type(outcome) is Ok
             values += [index, good, outcome.value if good else outcome.error]  # type: ignore[union-attr]  # as tested
-        data = MAGIC + bytes((VERSION, key is not None)) + encode_values(values)
+        data = MAGIC + bytes((VERSION, key is not None)) + encode_values(values, head)
         return data if key is None else data + _mac(key, data)
 
     @classmethod
@@ -120,6 +120,9 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             raise LangError("frame_codec", "the frame's head is damaged")
         code_ref, entry, run_id, site, ordinal, fuel, f, mem, m, args, slots, given = values[:12]
         rest = _Rest(values[12:])
+        names, others = rest.names(slots), rest.names(given)
+        bound = dict(zip(names, rest.take(slots), strict=True))
+        passed = dict(zip(others, rest.take(given), strict=True))
         return cls(
             code_ref=code_ref,
             entry=entry,
@@ -127,9 +130,9 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             site=site,
             ordinal=ordinal,
             meter=(fuel, f, mem, m),
+            slots=bound,
+            given=passed,
             args=tuple(rest.take(args)),
-            slots=rest.record(slots),
-            given=rest.record(given),
             outcomes=rest.outcomes(),
         )
 
@@ -167,7 +170,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             )
             run.meter.fuel, run.meter.f, run.meter.mem, run.meter.m = self.meter
             run.restore(self.site, self.ordinal, self.args, self.slots, self.given)
-        except (LangError, Fault, KeyError, IndexError, TypeError, ValueError) as error:
+        except (LangError, Fault, LookupError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, LangError) and error.code == "invalid_host_value":
                 raise  # the host's own bindings, not the frame
             raise LangError("frame_stale", f"the frame does not fit its program: {error}") from None
@@ -193,12 +196,12 @@ class _Rest:
         self._at += count
         return self._values[self._at - count : self._at]
 
-    def record(self, count: int) -> dict[str, Value]:
-        """`count` names, then as many values."""
+    def names(self, count: int) -> list[str]:
+        """The next `count` values, which must be texts."""
         names = self.take(count)
         if not all(type(name) is str for name in names):
             raise LangError("frame_codec", "a name in the frame is not text")
-        return dict(zip(names, self.take(count), strict=True))
+        return names
 
     def outcomes(self) -> dict[int, Outcome]:
         """Everything that is left, as triples of member, success and content."""
