@@ -89,6 +89,20 @@ plain_payloads = st.sampled_from(
 )
 payloads = plain_payloads | outputs.map(lambda output: {"await_output": plain(output)})
 
+# Most steps should do something: what fits each other comes as a pair, and now and then anything goes.
+sensible = st.sampled_from(
+    [
+        ("line", 1),
+        ("line", 2),
+        ("wake", {"text": "t"}),
+        ("wake", {}),
+        ("group", {"text": "t", "g": "a"}),
+        ("group", {"text": "v", "g": "a"}),
+        ("group", {"text": "u", "g": "b"}),
+    ]
+)
+appends = sensible | sensible | st.tuples(types, payloads)
+
 
 class Processes(RuleBasedStateMachine):
     """Every step is done by model and database; what they say, and what is there then, must be the same."""
@@ -123,12 +137,12 @@ class Processes(RuleBasedStateMachine):
 
     @rule(
         process_id=ids,
-        event_type=types,
-        payload=payloads,
+        typed=appends,
         key=st.sampled_from([None, None, "k1", "k2", "k3"]),
         to=st.sampled_from([None, *SESSIONS, *SESSIONS]),
     )
-    def append(self, process_id: str, event_type: str, payload: Any, key: str | None, to: str | None) -> None:
+    def append(self, process_id: str, typed: tuple[str, Any], key: str | None, to: str | None) -> None:
+        event_type, payload = typed
         request = ProcessEventAppendRequest(
             event_type=event_type,
             payload=payload,
