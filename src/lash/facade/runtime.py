@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from lash.agents import Agent
-from lash.contracts import Database, EffectHost
+from lash.contracts import Database, EffectHost, Subscription
 from lash.errors import LashError
 from lash.facade.portal import Portal, refuse_on_running_loop
 from lash.facade.results import result_of_driven, result_of_receipt
@@ -19,6 +19,7 @@ from lash.runtime import (
     ActivityBus,
     ActivitySubscription,
     BoundAgent,
+    DrivenTurn,
     DurabilityReport,
     EffectLedger,
     RuntimeServices,
@@ -288,11 +289,9 @@ class Runtime:
         expected = worker.expect(draft.session_id, draft.turn_id)
         try:
             acceptance = await self._accept(draft)
-            if acceptance.claimed is not None:
-                return result_of_driven(await expected, output_type)
             if acceptance.status.state is TurnState.COMMITTED:
                 return await self._result(draft, acceptance.status.receipt, output_type)
-            return await self._outcome(draft, expected, output_type)
+            return await self._outcome(draft, expected, output_type, claimed=acceptance.claimed is not None)
         finally:
             worker.forget(draft.session_id, draft.turn_id)
 
@@ -334,36 +333,67 @@ class Runtime:
             worker.note_waiting(draft.session_id)
         return acceptance
 
-    async def _outcome(self, draft: TurnDraft, expected: asyncio.Future[Any], output_type: Any) -> TurnResult:
+    async def _outcome(
+        self, draft: TurnDraft, expected: asyncio.Future[DrivenTurn], output_type: Any, *, claimed: bool
+    ) -> TurnResult:
         """Return the result of an accepted turn once there is one, wherever it is driven."""
+        if claimed:
+            try:
+                return result_of_driven(await expected, output_type)
+            except LashError as problem:
+                if problem.code != "session_lease_lost":
+                    raise
+            # Another driver has taken the turn over; what it commits is the result.
         subscription = self.database.subscribe([f"session:{draft.session_id}"])
         try:
             while True:
-                rung = asyncio.ensure_future(subscription.wait(timeout_ms=_LOOK_AROUND_MS))
-                await asyncio.wait({expected, rung}, return_when=asyncio.FIRST_COMPLETED)
-                if expected.done():
-                    rung.cancel()
-                    return result_of_driven(expected.result(), output_type)
-                if self._running_worker().find_driver(draft.session_id, draft.turn_id) is not None:
-                    continue
-                status = await self.database.turn_ingress.find_turn(draft.session_id, draft.turn_id)
-                if status.state is TurnState.COMMITTED:
-                    return await self._result(draft, status.receipt, output_type)
-                if status.state is TurnState.CANCELLED:
-                    head = await self.database.session_catalog.find_head(draft.session_id)
-                    return TurnResult(
-                        text="", turn_id=draft.turn_id, head_revision=head.revision, stop="cancelled"
-                    )
-                if status.state is TurnState.UNKNOWN:
-                    raise LashError(
-                        "turn_gone",
-                        f"turn {draft.turn_id!r} is no longer in session {draft.session_id!r}; the session was "
-                        "deleted meanwhile",
-                        session_id=draft.session_id,
-                        turn_id=draft.turn_id,
-                    )
+                found = await self._settled(draft, output_type)
+                if found is not None:
+                    return found
+                if await self._first(subscription, expected):
+                    try:
+                        return result_of_driven(expected.result(), output_type)
+                    except LashError as problem:
+                        if problem.code != "session_lease_lost":
+                            raise
+                    expected = self._running_worker().expect(draft.session_id, draft.turn_id)
         finally:
             subscription.close()
+
+    async def _first(self, subscription: Subscription, expected: asyncio.Future[DrivenTurn]) -> bool:
+        """Wait for a change of the session or for the expected result; return whether the latter is there."""
+        rung = asyncio.ensure_future(subscription.wait(timeout_ms=_LOOK_AROUND_MS))
+        try:
+            both: list[asyncio.Future[Any]] = [expected, rung]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            rung.cancel()
+            await asyncio.gather(rung, return_exceptions=True)
+        return expected.done()
+
+    async def _settled(self, draft: TurnDraft, output_type: Any) -> TurnResult | None:
+        """Return the result of a turn that is over, or None while it is not."""
+        if self._running_worker().find_driver(draft.session_id, draft.turn_id) is not None:
+            return None
+        status = await self.database.turn_ingress.find_turn(draft.session_id, draft.turn_id)
+        match status.state:
+            case TurnState.COMMITTED:
+                return await self._result(draft, status.receipt, output_type)
+            case TurnState.CANCELLED:
+                head = await self.database.session_catalog.find_head(draft.session_id)
+                return TurnResult(
+                    text="", turn_id=draft.turn_id, head_revision=head.revision, stop="cancelled"
+                )
+            case TurnState.UNKNOWN:
+                raise LashError(
+                    "turn_gone",
+                    f"turn {draft.turn_id!r} is no longer in session {draft.session_id!r}; "
+                    "the session was deleted meanwhile",
+                    session_id=draft.session_id,
+                    turn_id=draft.turn_id,
+                )
+            case TurnState.PENDING | TurnState.RUNNING:
+                return None
 
     async def _result(self, draft: TurnDraft, receipt: TurnReceipt | None, output_type: Any) -> TurnResult:
         assert receipt is not None, "a committed turn has a receipt"

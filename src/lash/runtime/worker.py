@@ -17,7 +17,8 @@ from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.resident import ResidentSessions
 from lash.runtime.services import RuntimeServices
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
-from lash.values import ClaimedTurn, TurnFailed
+from lash.runtime.turn_run import TurnRun, closed_error
+from lash.values import ClaimedTurn
 
 _log = logging.getLogger("lash.runtime")
 
@@ -157,7 +158,7 @@ class Worker:
         if self._tasks.get(session_id) is task:
             del self._tasks[session_id]
         if not task.cancelled() and (problem := task.exception()) is not None:
-            _log.error("driving session %r ended in a bug", session_id, exc_info=problem)
+            _log.error("looking after session %r failed", session_id, exc_info=problem)
 
     async def _drive_session(
         self,
@@ -213,101 +214,23 @@ class Worker:
         )
         self._drivers[session_id] = driver
         future = self.expect(session_id, claimed.turn_id)
-        work = asyncio.ensure_future(driver.drive())
-        keeper = asyncio.ensure_future(self._keep(driver, changes))
         try:
-            await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                keeper.result()  # raises what the keeper ended with: the lease is lost
-            driven = work.result()
-        except LashError as problem:
-            await self._given_up(driver, work, problem, future)
+            driven = await TurnRun(self._services, driver, changes).finish()
+        except LashError as failure:
+            self._hold_back(session_id, retryable=failure.retryable)
+            _fail(future, failure)
             return False
-        except BaseException as problem:
-            await self._given_up(driver, work, problem, future)
+        except asyncio.CancelledError:
+            _fail(future, closed_error(session_id, claimed.turn_id))
             raise
-        else:
-            self._residents.keep(resident)
-            self._failures.pop(session_id, None)
-            if not future.done():
-                future.set_result(driven)
-            return True
         finally:
-            keeper.cancel()
-            changes.close()
             self._drivers.pop(session_id, None)
             self._results.pop((session_id, claimed.turn_id), None)
-            await asyncio.gather(work, keeper, return_exceptions=True)
-
-    async def _keep(self, driver: TurnDriver, changes: Subscription) -> None:
-        """Renew the lease at a third of its time; look when the session changes: a cancel, or more input."""
-        ingress = self._services.database.turn_ingress
-        session_id, turn_id = driver.claimed.lease.session_id, driver.claimed.turn_id
-        ttl_ms = self._services.lease_ttl_ms
-        loop = asyncio.get_running_loop()
-        renew_at = loop.time() + ttl_ms / 3000
-        while True:
-            left_ms = max(1, int((renew_at - loop.time()) * 1000))
-            rung = await changes.wait(timeout_ms=left_ms)
-            if rung:
-                driver.note_change()
-                if await ingress.is_cancel_requested(session_id, turn_id):
-                    driver.cancel()
-            if loop.time() >= renew_at:
-                driver.adopt_lease(await ingress.renew_turn(driver.claimed, lease_ttl_ms=ttl_ms))
-                renew_at = loop.time() + ttl_ms / 3000
-
-    async def _given_up(
-        self,
-        driver: TurnDriver,
-        work: asyncio.Future[DrivenTurn],
-        problem: BaseException,
-        future: asyncio.Future[DrivenTurn],
-    ) -> None:
-        """End the work, give the turn back, hold the session back for a while, tell who waits."""
-        session_id, turn_id = driver.claimed.lease.session_id, driver.claimed.turn_id
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-        failure = (
-            problem
-            if isinstance(problem, LashError)
-            else LashError(
-                "runtime_closed",
-                f"the runtime was closed while turn {turn_id!r} of session {session_id!r} ran; the turn stays "
-                "accepted and goes on when the database is opened again",
-                retryable=True,
-                session_id=session_id,
-                turn_id=turn_id,
-            )
-        )
-        if not isinstance(problem, LashError | asyncio.CancelledError):
-            failure = LashError(
-                "runtime_error",
-                f"driving turn {turn_id!r} failed in a way that lash did not foresee: {problem!r}",
-                session_id=session_id,
-                turn_id=turn_id,
-            )
-            failure.__cause__ = problem
-        self._hold_back(session_id, retryable=failure.retryable)
-        if failure.code != "session_lease_lost":
-            await self._give_back(driver)
-        driver.publish(TurnFailed(turn_id=turn_id, error=failure.record()))
+        self._residents.keep(resident)
+        self._failures.pop(session_id, None)
         if not future.done():
-            future.set_exception(failure)
-            future.exception()  # whoever waits has it; nobody need wait
-
-    async def _give_back(self, driver: TurnDriver) -> None:
-        try:
-            await asyncio.shield(self._save_and_abandon(driver))
-        except LashError as problem:
-            # The lease runs out by itself; what made the turn fail (a full disk, say) is what is reported.
-            _log.warning("turn %r could not be given back: %s", driver.claimed.turn_id, problem)
-
-    async def _save_and_abandon(self, driver: TurnDriver) -> None:
-        try:
-            await driver.save()  # what was paid for should not be paid for again
-        finally:
-            await self._services.database.turn_ingress.abandon_turn(driver.claimed)
+            future.set_result(driven)
+        return True
 
     def _hold_back(self, session_id: str, *, retryable: bool) -> None:
         """Do not try a session again at once. What cannot mend itself waits longest."""
@@ -323,3 +246,10 @@ class Worker:
             return True
         del self._held_back[session_id]
         return False
+
+
+def _fail(future: asyncio.Future[DrivenTurn], failure: LashError) -> None:
+    """Tell whoever waits; nobody need wait."""
+    if not future.done():
+        future.set_exception(failure)
+        future.exception()
