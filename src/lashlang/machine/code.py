@@ -16,6 +16,7 @@ from lashlang.errors import LangError, locate
 from lashlang.hashing import content_hash
 from lashlang.machine import codegen, ir, lowering
 from lashlang.machine.fault import Halt
+from lashlang.machine.hints import hint_for
 from lashlang.machine.values import Value
 from lashlang.syntax import ast
 from lashlang.syntax.traversal import without_offsets
@@ -123,11 +124,14 @@ class Code:
             raise LangError("unknown_process", f"the program declares no process `{name}`", process=name)
         return _lowered(lowering.process_body, self._scope, declaration)
 
-    def error(self, code: str, message: str, place: tuple[int, int] | None) -> LangError:
-        """A run-time error at a place in this program's source."""
+    def error(
+        self, code: str, message: str, place: tuple[int, int] | None, known: Iterable[str] = ()
+    ) -> LangError:
+        """A run-time error at a place in this program's source; `known` variables may be suggested."""
+        hint = hint_for(code, message, known)
         if place is None or place[0] < 0 or not self.program.source:
-            return LangError(code, message)
-        return LangError(code, message, location=locate(self.program.source, *place))
+            return LangError(code, message, hint=hint)
+        return LangError(code, message, location=locate(self.program.source, *place), hint=hint)
 
 
 def _lowered(lower: Callable[[lowering.Scope, _T], ir.Body], scope: lowering.Scope, syntax: _T) -> ir.Body:

@@ -335,7 +335,9 @@ class Execution:
 
     def _stop(self, code: str, message: str, place: tuple[int, int] | None) -> None:
         self.state, self.value = "error", None
-        self.error = self.code.error(code, message, place)
+        bound = zip(self.compiled.body.variables, self.slots, strict=False)
+        known = [name for name, value in bound if value is not UNSET]
+        self.error = self.code.error(code, message, place, known)
 
 
 def _fitting(name: str, value: Value) -> Value:

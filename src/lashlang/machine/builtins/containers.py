@@ -125,6 +125,9 @@ def json_parse(h: Meter, text: Value) -> Value:
         return from_json(h, parsed)
     except RecursionError:
         raise value_error(f"`json_parse`: the value is nested deeper than {MAX_DEPTH} levels") from None
+    except json.JSONDecodeError as error:  # its own words differ between Python versions
+        place = f"line {error.lineno}, column {error.colno}"
+        raise value_error(f"`json_parse`: the text is not JSON at {place}") from None
     except ValueError as error:
         raise value_error(f"`json_parse`: {error}") from None
     except Fault as error:
