@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from lash.agents import Agent
-from lash.contracts import Database, EffectHost, Subscription
+from lash.contracts import Database, EffectHost
 from lash.errors import LashError
+from lash.facade.outcomes import TurnOutcomes
 from lash.facade.portal import Portal, refuse_on_running_loop
-from lash.facade.results import result_of_driven, result_of_receipt
 from lash.facade.session import Accepted, Session
 from lash.facade.turn import TurnResult
 from lash.providers import resolve_model
@@ -19,7 +18,6 @@ from lash.runtime import (
     ActivityBus,
     ActivitySubscription,
     BoundAgent,
-    DrivenTurn,
     DurabilityReport,
     EffectLedger,
     RuntimeServices,
@@ -37,13 +35,10 @@ from lash.values import (
     SessionInfo,
     TurnAcceptance,
     TurnDraft,
-    TurnReceipt,
     TurnState,
 )
 
 T = TypeVar("T")
-
-_LOOK_AROUND_MS = 1_000
 
 
 class Runtime:
@@ -286,12 +281,15 @@ class Runtime:
         worker = self._running_worker()
         if output_type is None and draft.agent in self._agents:
             output_type = self._agents[draft.agent].output
+        outcomes = TurnOutcomes(self.database, worker)
         expected = worker.expect(draft.session_id, draft.turn_id)
         try:
             acceptance = await self._accept(draft)
             if acceptance.status.state is TurnState.COMMITTED:
-                return await self._result(draft, acceptance.status.receipt, output_type)
-            return await self._outcome(draft, expected, output_type, claimed=acceptance.claimed is not None)
+                return await outcomes.of_receipt(draft, acceptance.status.receipt, output_type)
+            return await outcomes.wait_for(
+                draft, expected, output_type, claimed=acceptance.claimed is not None
+            )
         finally:
             worker.forget(draft.session_id, draft.turn_id)
 
@@ -332,73 +330,6 @@ class Runtime:
         elif draft.agent in self._bound and acceptance.status.state is not TurnState.COMMITTED:
             worker.note_waiting(draft.session_id)
         return acceptance
-
-    async def _outcome(
-        self, draft: TurnDraft, expected: asyncio.Future[DrivenTurn], output_type: Any, *, claimed: bool
-    ) -> TurnResult:
-        """Return the result of an accepted turn once there is one, wherever it is driven."""
-        if claimed:
-            try:
-                return result_of_driven(await expected, output_type)
-            except LashError as problem:
-                if problem.code != "session_lease_lost":
-                    raise
-            # Another driver has taken the turn over; what it commits is the result.
-        subscription = self.database.subscribe([f"session:{draft.session_id}"])
-        try:
-            while True:
-                found = await self._settled(draft, output_type)
-                if found is not None:
-                    return found
-                if await self._first(subscription, expected):
-                    try:
-                        return result_of_driven(expected.result(), output_type)
-                    except LashError as problem:
-                        if problem.code != "session_lease_lost":
-                            raise
-                    expected = self._running_worker().expect(draft.session_id, draft.turn_id)
-        finally:
-            subscription.close()
-
-    async def _first(self, subscription: Subscription, expected: asyncio.Future[DrivenTurn]) -> bool:
-        """Wait for a change of the session or for the expected result; return whether the latter is there."""
-        rung = asyncio.ensure_future(subscription.wait(timeout_ms=_LOOK_AROUND_MS))
-        try:
-            both: list[asyncio.Future[Any]] = [expected, rung]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            rung.cancel()
-            await asyncio.gather(rung, return_exceptions=True)
-        return expected.done()
-
-    async def _settled(self, draft: TurnDraft, output_type: Any) -> TurnResult | None:
-        """Return the result of a turn that is over, or None while it is not."""
-        if self._running_worker().find_driver(draft.session_id, draft.turn_id) is not None:
-            return None
-        status = await self.database.turn_ingress.find_turn(draft.session_id, draft.turn_id)
-        match status.state:
-            case TurnState.COMMITTED:
-                return await self._result(draft, status.receipt, output_type)
-            case TurnState.CANCELLED:
-                head = await self.database.session_catalog.find_head(draft.session_id)
-                return TurnResult(
-                    text="", turn_id=draft.turn_id, head_revision=head.revision, stop="cancelled"
-                )
-            case TurnState.UNKNOWN:
-                raise LashError(
-                    "turn_gone",
-                    f"turn {draft.turn_id!r} is no longer in session {draft.session_id!r}; "
-                    "the session was deleted meanwhile",
-                    session_id=draft.session_id,
-                    turn_id=draft.turn_id,
-                )
-            case TurnState.PENDING | TurnState.RUNNING:
-                return None
-
-    async def _result(self, draft: TurnDraft, receipt: TurnReceipt | None, output_type: Any) -> TurnResult:
-        assert receipt is not None, "a committed turn has a receipt"
-        persistence = self.database.runtime_persistence(draft.session_id)
-        return await result_of_receipt(persistence, receipt, output_type)
 
     # ---- parts
 
