@@ -10,6 +10,7 @@ from lash.values import (
     ProcessHandleGrant,
     ProcessScope,
     ProcessSessionDeleteReport,
+    ProcessStartGrant,
 )
 
 from .conftest import Backend
@@ -169,6 +170,28 @@ async def test_deleting_a_session_revokes_and_reports_and_cancels_nothing(regist
 async def test_unknown_session_has_an_empty_report(registry: ProcessRegistry) -> None:
     report = await registry.delete_session_process_state("nobody")
     assert report == ProcessSessionDeleteReport(session_id="nobody")
+
+
+async def test_process_is_registered_together_with_its_grants(registry: ProcessRegistry) -> None:
+    grants = [
+        ProcessStartGrant(owner_scope=A, descriptor=named("starter")),
+        ProcessStartGrant(owner_scope=FRAME),
+    ]
+    await registry.register_process(registration("new"), grants=grants)
+    assert (await _seen(registry, A), await _seen(registry, FRAME)) == ([("new", "starter")], [("new", None)])
+    await registry.revoke_handle(A, "new")
+    await registry.register_process(registration("new"), grants=grants)
+    assert await _seen(registry, A) == [("new", "starter")]
+    with refused("process_registration_conflict"):
+        await registry.register_process(
+            registration("new", max_attempts=1), grants=[ProcessStartGrant(owner_scope=B)]
+        )
+    with refused("invalid_argument"):
+        await registry.register_process(
+            registration("newer"), grants=[ProcessStartGrant(owner_scope=ProcessScope(" "))]
+        )
+    assert await _seen(registry, B) == []
+    assert await registry.get_process("newer") is None
 
 
 async def test_nobody_cannot_be_granted_anything(registry: ProcessRegistry) -> None:

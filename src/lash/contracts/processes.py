@@ -21,6 +21,7 @@ from lash.values import (
     ProcessRegistration,
     ProcessScope,
     ProcessSessionDeleteReport,
+    ProcessStartGrant,
     WakeDeliveryRecord,
 )
 
@@ -34,12 +35,19 @@ class ProcessRegistry(Protocol):
 
     durability_tier: DurabilityTier
 
-    async def register_process(self, registration: ProcessRegistration) -> ProcessRecord:
+    async def register_process(
+        self, registration: ProcessRegistration, *, grants: Sequence[ProcessStartGrant] = ()
+    ) -> ProcessRecord:
         """Create a process, or return the existing one of the same registration hash as it is now.
+
+        Args:
+            registration: What it is started from.
+            grants: Who may see it from its first moment, given in the same transaction: a process that nobody
+                can reach is never left behind. A repeat gives them again.
 
         Raises:
             LashError: `process_registration_invalid`; `process_registration_conflict` for the same id with
-                another hash.
+                another hash; `invalid_argument` for a grant to nobody.
         """
         ...
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lash.backends.memory.process_handles import ProcessHandles
 from lash.backends.memory.process_log import ProcessLog
 from lash.backends.memory.tables import Tables
 from lash.rules.process_events import check_request, completion_request
+from lash.rules.process_grants import check_grant
 from lash.rules.process_leases import (
     check_claim,
     check_live_lease,
@@ -27,6 +30,7 @@ from lash.values import (
     ProcessLeaseCompletion,
     ProcessRecord,
     ProcessRegistration,
+    ProcessStartGrant,
 )
 
 
@@ -46,16 +50,21 @@ class InMemoryProcessRegistry(ProcessLog, ProcessHandles):
     ) -> None:
         super().__init__(tables or Tables(clock or SystemClock(), ids or RandomIds()))
 
-    async def register_process(self, registration: ProcessRegistration) -> ProcessRecord:
+    async def register_process(
+        self, registration: ProcessRegistration, *, grants: Sequence[ProcessStartGrant] = ()
+    ) -> ProcessRecord:
         """Create a process, or return the existing one of the same registration hash as it is now."""
         table = self._tables.processes
         registered = registered_record(registration, self._tables.clock.now_ms())
+        for grant in grants:
+            check_grant(grant.owner_scope, grant.descriptor)
         if registered.id in table.processes:
-            record = table.record(registered.id)
-            check_same_registration(record, registered)
-            return record
-        table.put(registered)
-        self._tables.hub.publish("processes")
+            check_same_registration(table.record(registered.id), registered)
+        else:
+            table.put(registered)
+            self._tables.hub.publish("processes")
+        for grant in grants:
+            table.granted(grant.owner_scope)[registered.id] = grant.descriptor
         return table.record(registered.id)
 
     async def get_process(self, process_id: str) -> ProcessRecord | None:

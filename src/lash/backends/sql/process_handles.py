@@ -81,12 +81,11 @@ class ProcessHandles:
         descriptor: ProcessHandleDescriptor = ProcessHandleDescriptor(),  # noqa: B008  # frozen
     ) -> ProcessHandleGrant:
         """Let a scope see a process; the last descriptor wins."""
-        check_grant(scope, descriptor)
-        body = encode_record(descriptor)
+        columns = grant_columns(process_id, scope, descriptor)
 
         async def script(tx: Tx) -> None:
             await pid_of(tx, process_id)
-            await tx.write(PUT_GRANT, *_place(scope), process_id, body)
+            await tx.write(PUT_GRANT, *columns)
 
         await self._store.run(script)
         return handle_grant(scope, process_id, descriptor)
@@ -183,6 +182,18 @@ class ProcessHandles:
             return [(by_id[row.process_id], row.record()) for row in rows]
 
         return await self._store.read(script)
+
+
+def grant_columns(
+    process_id: str, scope: ProcessScope, descriptor: ProcessHandleDescriptor
+) -> tuple[str, str, str, bytes]:
+    """Return what is stored for a grant.
+
+    Raises:
+        LashError: `invalid_argument`; `json_not_representable`.
+    """
+    check_grant(scope, descriptor)
+    return (*_place(scope), process_id, encode_record(descriptor))
 
 
 def _place(scope: ProcessScope) -> tuple[str, str]:

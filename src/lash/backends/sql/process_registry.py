@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lash.backends.sql.engine import Tx
-from lash.backends.sql.process_handles import ProcessHandles
+from lash.backends.sql.process_handles import PUT_GRANT, ProcessHandles, grant_columns
 from lash.backends.sql.process_log import ProcessLog, decided, store_append
 from lash.backends.sql.process_rows import (
     ADD_PROCESS,
@@ -40,6 +40,7 @@ from lash.values import (
     ProcessLeaseCompletion,
     ProcessRecord,
     ProcessRegistration,
+    ProcessStartGrant,
     encode_record,
 )
 
@@ -57,20 +58,21 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
     def __init__(self, store: Store, subscribe: Callable[[Sequence[str]], Subscription]) -> None:
         super().__init__(store, subscribe)
 
-    async def register_process(self, registration: ProcessRegistration) -> ProcessRecord:
+    async def register_process(
+        self, registration: ProcessRegistration, *, grants: Sequence[ProcessStartGrant] = ()
+    ) -> ProcessRecord:
         """Create a process, or return the existing one of the same registration hash as it is now."""
         prepared = registered_record(registration, 0)
+        granted = [grant_columns(prepared.id, grant.owner_scope, grant.descriptor) for grant in grants]
 
         async def script(tx: Tx) -> ProcessRecord:
             known = await tx.fetch_one(ProcessRow, FIND_PROCESS, prepared.id)
-            if known is not None:
+            if known is None:
+                record = await _add(tx, prepared)
+            else:
                 record = known.record()
                 check_same_registration(record, prepared)
-                return record
-            record = prepared.replace(created_at_ms=tx.now_ms, updated_at_ms=tx.now_ms)
-            pid = await tx.fetch_one(int, ADD_PROCESS, record.id, tx.now_ms)
-            await tx.write(ADD_REGISTERED, pid, encode_record(record))
-            tx.notify("processes")
+            await tx.write_many(PUT_GRANT, granted)
             return record
 
         return await self._store.run(script)
@@ -182,3 +184,12 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
             return append.record
 
         return await self._store.run(script)
+
+
+async def _add(tx: Tx, prepared: ProcessRecord) -> ProcessRecord:
+    """Store a new process and return it with its times."""
+    record = prepared.replace(created_at_ms=tx.now_ms, updated_at_ms=tx.now_ms)
+    pid = await tx.fetch_one(int, ADD_PROCESS, record.id, tx.now_ms)
+    await tx.write(ADD_REGISTERED, pid, encode_record(record))
+    tx.notify("processes")
+    return record
