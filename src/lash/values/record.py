@@ -111,8 +111,17 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 def encode_record(value: object) -> bytes:
-    """Return the stored form of a record: compact JSON. Not for hashing; see `stable_hash`."""
-    return _encoder.encode(value)
+    """Return the stored form of a record: compact JSON. Not for hashing; see `stable_hash`.
+
+    Raises:
+        LashError: `json_not_representable` for a text that holds a lone surrogate.
+    """
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError as problem:
+        raise LashError(
+            "json_not_representable", "the value cannot be kept as JSON: a string holds a lone surrogate"
+        ) from problem
 
 
 def decode_record(kind: type[R], data: bytes | str, *, what: str) -> R:
