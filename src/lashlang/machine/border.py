@@ -8,7 +8,7 @@ other a structure that explodes when it is walked.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 from lashlang.machine.fault import Fault, Halt, value_error
 from lashlang.machine.meter import ENTRY_COST, ITEM_COST, LIST_COST, RECORD_COST, TEXT_COST, Meter
@@ -28,6 +28,10 @@ PLAIN: Final = frozenset({str, bool, int, type(None)})
 """Types whose values cross outwards as they are."""
 _SMALL: Final = 16
 """Entries up to which a record of scalars is copied without a walk."""
+_SHORT: Final = 64
+"""Characters up to which a text in such a record is taken as it is."""
+_MARKS: Final = frozenset({"type", "__resource__"})
+"""Keys of records that may be something else."""
 _IMAGE_KEYS: Final = frozenset({"type", *Image.FIELDS})
 _RESOURCE_KEYS: Final = frozenset({"__resource__", "type", "alias"})
 
@@ -37,45 +41,35 @@ def invalid(reason: str) -> Fault:
     return Fault("invalid_host_value", f"the host handed over a value that is not plain data: {reason}")
 
 
-def from_host(h: Meter, value: object) -> Value:
+def from_host(h: Meter, value: Any) -> Value:  # Any: a host may hand over anything at all
     """A host's value as a program's value: rebuilt, charged, and refused (`invalid_host_value`) when it is not JSON."""
     t = type(value)
-    if t is bool or value is None:
+    if t is dict and len(value) <= _SMALL:
+        for key, item in value.items():
+            if type(key) is not str or key in _MARKS or not key.isascii():
+                break
+            u = type(item)
+            if u is int:
+                if not I64_MIN <= item <= I64_MAX:
+                    break
+            elif u is str:
+                if len(item) > _SHORT or not item.isascii():
+                    break
+            elif item is not None and u is not bool and u is not float:
+                break
+        else:
+            h.fuel -= 1 + len(value)
+            h.mem -= RECORD_COST + 3 * ENTRY_COST * len(value)
+            if h.mem < 0:
+                h.settle()
+            return value.copy()
+    if value is None or t is bool or (t is int and I64_MIN <= value <= I64_MAX):
         return value
-    if t is int and I64_MIN <= value <= I64_MAX:  # type: ignore[operator]  # the exact type was just tested
-        return value
-    if t is dict and len(value) <= _SMALL and _flat(value):  # type: ignore[arg-type]  # the exact type was just tested
-        h.fuel -= 1 + len(value)  # type: ignore[arg-type]  # as above
-        h.take(RECORD_COST + 3 * ENTRY_COST * len(value))  # type: ignore[arg-type]  # as above
-        return value.copy()  # type: ignore[attr-defined]  # as above
     budget = [MAX_ITEMS, 0]
     copy = _import(value, budget, 0, authorities=True)
     h.work(MAX_ITEMS - budget[0])
     h.take(budget[1])
     return copy
-
-
-def _flat(record: dict[object, object]) -> bool:
-    """Whether a small record holds only scalars that need no conversion and is no image or authority."""
-    for key, item in record.items():
-        if (
-            type(key) is not str
-            or not key.isascii()
-            or key == "type"
-            or key == "__resource__"
-            or len(key) > 64
-        ):
-            return False
-        t = type(item)
-        if t is int:
-            if not I64_MIN <= item <= I64_MAX:  # type: ignore[operator]  # the exact type was just tested
-                return False
-        elif t is str:
-            if len(item) > 64 or not item.isascii():  # type: ignore[arg-type,attr-defined]  # as above
-                return False
-        elif item is not None and t is not bool and t is not float:
-            return False
-    return True
 
 
 def from_json(h: Meter, value: object) -> Value:

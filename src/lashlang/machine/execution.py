@@ -261,8 +261,12 @@ class Execution:
             answer = host(effect)
         except HostError as error:
             answer = Failed(str(error))
-        if type(answer) is Ok and site.kind in ("operation", "await") and effect.kind != "join":
-            return self._requests.wrapped(answer, "", fused=site.fused)
+        if type(answer) is Ok and effect.kind == "operation":
+            try:
+                value = from_host(meter, answer.value)
+            except Fault:
+                return self._requests.wrapped(answer, "", fused=site.fused)
+            return value if site.fused else {"ok": True, "value": value}
         if isinstance(answer, Unset):
             self.effect, self._args = effect, args
             if self.compiled.generated.large:
