@@ -49,10 +49,13 @@ def to_json(value: Any) -> Any:
     return msgspec.to_builtins(value, str_keys=True, order="deterministic", enc_hook=_from_path)
 
 
+_NO_SCHEMA = NotImplementedError("no JSON form")  # msgspec wants this answer, and turns it into its TypeError
+
+
 def _path_schema(kind: Any) -> dict[str, Any]:
     if kind in (Path, PurePath):
         return {"type": "string", "format": "path"}
-    raise NotImplementedError  # the answer that msgspec turns into its TypeError
+    raise _NO_SCHEMA
 
 
 def _to_path(kind: type, value: Any) -> Any:

@@ -34,9 +34,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with links of every kind, beside what must not be read."""
     world = tmp_path_factory.mktemp("world")
     (world / OUTSIDE).write_text(OUTSIDE)
-    (world / "root-2").mkdir()  # begins like the root
-    (world / "root-2" / "f").write_text(OUTSIDE)
-    root = world / "root"
+    (world / "below-2").mkdir()  # begins like the root
+    (world / "below-2" / "f").write_text(OUTSIDE)
+    root = world / "below"
     (root / "a" / "b").mkdir(parents=True)
     for directory in (root, root / "a", root / "a" / "b"):
         (directory / "f").write_text(INSIDE)
@@ -47,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "abs-out").symlink_to(world / OUTSIDE)
     (root / "rel-out").symlink_to(f"../{OUTSIDE}")
     (root / "tricky").symlink_to(f"{root}/../{OUTSIDE}")
-    (root / "sibling").symlink_to(world / "root-2" / "f")
+    (root / "sibling").symlink_to(world / "below-2" / "f")
     (root / "etc").symlink_to("/etc")
     (root / "slash").symlink_to("/")
     (root / "chain").symlink_to("a/up/abs-in/b/f")
@@ -59,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "path", ["f", "a/f", "a/../f", "abs-in/f", "a/up/f", "chain", "a/up/a/up/a/b/../f", "./f"]
 )
 def test_links_that_stay_inside_work(world: Path, path: str) -> None:
-    assert read(Root(world / "root"), path) == INSIDE
+    assert read(Root(world / "below"), path) == INSIDE
 
 
 @pytest.mark.parametrize(
@@ -83,27 +83,27 @@ def test_links_that_stay_inside_work(world: Path, path: str) -> None:
     ],
 )
 def test_paths_that_lead_outside_are_refused(world: Path, path: str) -> None:
-    assert code_of(Root(world / "root"), path) == "path_outside_root"
+    assert code_of(Root(world / "below"), path) == "path_outside_root"
 
 
 def test_absolute_paths_count_by_whole_names(world: Path) -> None:
-    root = Root(world / "root")
-    assert read(root, f"{world}/root/f") == INSIDE
-    assert code_of(root, f"{world}/root-2/f") == "path_outside_root"
-    assert code_of(root, f"{world}/root/../{OUTSIDE}") == "path_outside_root"
+    root = Root(world / "below")
+    assert read(root, f"{world}/below/f") == INSIDE
+    assert code_of(root, f"{world}/below-2/f") == "path_outside_root"
+    assert code_of(root, f"{world}/below/../{OUTSIDE}") == "path_outside_root"
 
 
 def test_a_root_that_is_itself_a_link_is_known_by_both_names(world: Path, tmp_path: Path) -> None:
-    (tmp_path / "alias").symlink_to(world / "root")
+    (tmp_path / "alias").symlink_to(world / "below")
     root = Root(tmp_path / "alias")
     assert read(root, "a/f") == INSIDE
     assert read(root, f"{tmp_path}/alias/f") == INSIDE
-    assert read(root, f"{world}/root/f") == INSIDE
+    assert read(root, f"{world}/below/f") == INSIDE
     assert read(root, "abs-in/f") == INSIDE
 
 
 def test_links_that_go_in_circles_end(world: Path) -> None:
-    assert code_of(Root(world / "root"), "loop") == "not_found"
+    assert code_of(Root(world / "below"), "loop") == "not_found"
 
 
 def test_the_whole_machine_may_be_the_root() -> None:
@@ -140,7 +140,7 @@ names = st.sampled_from(
     | st.text("/.~\\%2e\0 a", max_size=30)
 )
 def test_no_string_reads_what_is_outside(world: Path, path: str) -> None:
-    root = Root(world / "root")
+    root = Root(world / "below")
     before = len(os.listdir("/dev/fd"))
     try:
         text = read(root, path)
@@ -168,7 +168,7 @@ def test_a_name_that_is_exchanged_between_looking_and_opening_leads_nowhere(
 ) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "f").write_text(OUTSIDE)
-    root = tmp_path / "root"
+    root = tmp_path / "below"
     (root / "d").mkdir(parents=True)
     (root / "d" / "f").write_text(INSIDE)
     original = root / "d" / "f" if exchanged == "f" else root / "d"
