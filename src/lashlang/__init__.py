@@ -18,7 +18,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from lashlang.artifact import Exports, ModuleArtifact, ModuleArtifactError, SourceMap, source_map
+    from lashlang.artifact import (
+        Exports,
+        ModuleArtifact,
+        ModuleArtifactError,
+        SourceMap,
+        placed,
+        source_map,
+    )
     from lashlang.check import HostSurface, LinkedProgram, Requirements, SurfaceBuilder, check
     from lashlang.errors import Diagnostic, LangError, LinkError, Location, ParseError
     from lashlang.identity import ContentHash, ModuleRef, ProcessRef, RequiredSurfaceRef
@@ -54,7 +61,7 @@ if TYPE_CHECKING:
     from lashlang.triggers import EventBinding, FixedBinding, TriggerInputTemplate
 
 _HOMES: Final = {
-    "lashlang.artifact": ("Exports", "ModuleArtifact", "ModuleArtifactError", "SourceMap", "source_map"),
+    "lashlang.artifact": ("Exports", "ModuleArtifact", "ModuleArtifactError", "SourceMap", "placed", "source_map"),
     "lashlang.check": ("HostSurface", "LinkedProgram", "Requirements", "SurfaceBuilder", "check"),
     "lashlang.errors": ("Diagnostic", "LangError", "LinkError", "Location", "ParseError"),
     "lashlang.identity": ("ContentHash", "ModuleRef", "ProcessRef", "RequiredSurfaceRef"),
@@ -137,6 +144,7 @@ __all__ = [
     "host_of_tools",
     "pack_values",
     "parse",
+    "placed",
     "run",
     "run_async",
     "source_map",

@@ -10,6 +10,7 @@ import json
 from typing import Final, NoReturn, Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from lashlang.check import HostSurface, LinkedProgram, Requirements, check
 from lashlang.errors import LangError
@@ -165,10 +166,33 @@ class ModuleArtifact(msgspec.Struct, frozen=True):
 
 def source_map(program: LinkedProgram) -> SourceMap:
     """The side record of a linked program: what its artifact leaves out, and its labels by place in the walk."""
-    nodes = list(walk(program.program))
+    nodes = [node for node in walk(program.program) if not isinstance(node, ast.Comment)]
     labels = {str(at): node.title for at, node in enumerate(nodes) if isinstance(node, ast.Label)}
     ref = ModuleArtifact.from_program(program).module_ref
     return SourceMap(str(ref), program.program.source, tuple([_span(node) for node in nodes]), labels)
+
+
+def placed(artifact: ModuleArtifact, record: SourceMap) -> ast.Program:
+    """The program of an artifact with its places put back, so that its errors can point at them.
+
+    Raises:
+        ModuleArtifactError: `artifact_hash_mismatch` when the record belongs to another module.
+    """
+    program = msgspec.convert(msgspec.to_builtins(artifact.program), ast.Program)
+    nodes = list(walk(program))
+    if record.module_ref != artifact.module_ref or len(nodes) != len(record.spans):
+        raise ModuleArtifactError(
+            "artifact_hash_mismatch",
+            f"the source map belongs to {record.module_ref}, not to {artifact.module_ref}",
+            field="source_map",
+            expected=artifact.module_ref,
+            actual=record.module_ref,
+        )
+    for node, (start, end) in zip(nodes, record.spans, strict=True):
+        force_setattr(node, "start", start)
+        force_setattr(node, "end", end)
+    force_setattr(program, "source", record.source)
+    return program
 
 
 def _span(node: Node) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
 from lashlang.check import HostSurface, LinkedProgram, SurfaceBuilder, check
 from lashlang.machine.code import Code
@@ -19,25 +20,31 @@ from lashlang.machine.meter import Limits
 from lashlang.syntax import ProcessValue, Program, parse
 from lashlang.syntax.traversal import walk
 
+if TYPE_CHECKING:
+    from lashlang.artifact import ModuleArtifact, SourceMap
+
 Tool = Callable[[object], object]
 """A host operation as a plain function of its payload; `HostError` fails it with a text of its choice."""
 
 _CACHE_ENTRIES: Final = 64
+_lock = Lock()
 _cache: OrderedDict[tuple[str, frozenset[str]], tuple[HostSurface, Code]] = OrderedDict()
 
 
 def compile_program(
-    program: str | Program | LinkedProgram | Code,
+    program: str | Program | LinkedProgram | ModuleArtifact | Code,
     surface: HostSurface | None = None,
     *,
     projected: Iterable[str] = (),
+    places: SourceMap | None = None,
 ) -> Code:
     """A program that can run.
 
     Args:
-        program: text, a parsed or a linked program; compiled code comes back as it is.
+        program: text, a parsed or a linked program, a stored module; compiled code comes back as it is.
         surface: what names resolve to; without one every ability is on and there are no modules.
         projected: names of the host's read-only bindings.
+        places: the side record of a stored module, so that its errors have places.
 
     Raises:
         ParseError, LinkError: with every finding.
@@ -47,17 +54,24 @@ def compile_program(
     names = frozenset(projected)
     if isinstance(program, LinkedProgram):
         return _code(program, names)
+    if not isinstance(program, str | Program):
+        from lashlang.artifact import placed
+
+        tree = program.program if places is None else placed(program, places)
+        return Code(tree, names, program.process_values())
     surface = surface if surface is not None else HostSurface.with_everything_on()
     if not isinstance(program, str):
         return _code(check(program, surface), names)
-    known = _cache.get((program, names))
-    if known is not None and (known[0] is surface or known[0] == surface):
-        _cache.move_to_end((program, names))
-        return known[1]
+    with _lock:
+        known = _cache.get((program, names))
+        if known is not None and (known[0] is surface or known[0] == surface):
+            _cache.move_to_end((program, names))
+            return known[1]
     code = _code(check(parse(program), surface), names)
-    _cache[program, names] = (surface, code)
-    while len(_cache) > _CACHE_ENTRIES:
-        _cache.popitem(last=False)
+    with _lock:
+        _cache[program, names] = (surface, code)
+        while len(_cache) > _CACHE_ENTRIES:
+            _cache.popitem(last=False)
     return code
 
 
@@ -71,7 +85,7 @@ def _code(linked: LinkedProgram, projected: frozenset[str]) -> Code:
 
 
 def run(
-    program: str | Program | LinkedProgram | Code,
+    program: str | Program | LinkedProgram | ModuleArtifact | Code,
     host: Perform | Mapping[str, Tool] | None = None,
     *,
     surface: HostSurface | None = None,
@@ -115,7 +129,7 @@ def run(
 
 
 async def run_async(
-    program: str | Program | LinkedProgram | Code,
+    program: str | Program | LinkedProgram | ModuleArtifact | Code,
     host: AsyncHost,
     *,
     surface: HostSurface | None = None,

@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lashlang import (
+    LATER,
     ContentHash,
+    Execution,
     HostSurface,
     LangError,
     ModuleArtifact,
@@ -25,7 +27,9 @@ from lashlang import (
     ProcessRef,
     RequiredSurfaceRef,
     check,
+    compile_program,
     parse,
+    placed,
     source_map,
 )
 from lashlang.hashing import canonical_json, content_hash
@@ -240,6 +244,24 @@ def test_places_and_labels_are_a_side_record_and_never_in_the_bytes() -> None:
     data = ModuleArtifact.from_program(linked).to_store_bytes()
     assert b'"start"' not in data
     assert b"submit x" not in data
+
+
+def test_stored_module_runs_and_with_its_places_its_errors_point_at_them() -> None:
+    source = "# a note\nprocess p(n: any) {\n  finish n + []\n}\nsubmit 1"
+    linked = check(parse(source), SURFACE)
+    stored = ModuleArtifact.from_store_bytes(ModuleArtifact.from_program(linked).to_store_bytes())
+    found = []
+    for places in (None, source_map(linked)):
+        code = compile_program(stored, places=places)
+        assert code.code_ref == compile_program(linked).code_ref
+        run = Execution(code, "process:p", values={"n": 1})
+        assert run.advance(lambda _: LATER) == "error"
+        assert run.error is not None
+        found.append((run.error.code, run.error.line, run.error.column))
+    assert found == [("type_error", None, None), ("type_error", 3, 10)]
+    with pytest.raises(ModuleArtifactError) as caught:
+        placed(artifact(MODULE), source_map(linked))
+    assert caught.value.facts["field"] == "source_map"
 
 
 # --- canonical JSON ---
