@@ -38,7 +38,7 @@ class CountingDisk(apsw.VFS):
         self.syncs = 0
         super().__init__("counting", "unix", makedefault=True)
 
-    def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+    def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:
         return CountingFile(self, name, flags)
 
 
@@ -47,7 +47,7 @@ class CountingFile(apsw.VFSFile):
         self._disk = disk
         super().__init__("unix", name, flags)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self._disk.syncs += 1
         super().xSync(flags)
 

@@ -51,7 +51,7 @@ class FileOnDisk(apsw.VFSFile):
         self.disk = disk
         self.is_log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802  # SQLite's name
+    def xSync(self, flags: int) -> None:  # SQLite's name
         if self.is_log:
             self.disk.log_syncs += 1
             if self.disk.sync_failure is not None:
@@ -67,7 +67,7 @@ class Disk(apsw.VFS):
         self.sync_failure: apsw.Error | None = None
         super().__init__("disk-under-test", "unix")
 
-    def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> FileOnDisk:  # noqa: N802  # SQLite's
+    def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> FileOnDisk:  # SQLite's
         return FileOnDisk(self, name, flags)
 
 

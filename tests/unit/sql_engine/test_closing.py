@@ -114,7 +114,7 @@ async def test_cancelled_connect_leaves_no_bell_and_may_be_tried_again(path, clo
         await connecting
     other = SqliteEngine(path, clock=clock, ids=ids)
     await other.connect(schema)
-    while not other.dead_owners([engine.owner_id]):  # noqa: ASYNC110  # a thread ends it, not this loop
+    while not other.dead_owners([engine.owner_id]):  # a thread ends it, not this loop
         await asyncio.sleep(0)
 
     await engine.connect(schema)

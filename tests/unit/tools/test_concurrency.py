@@ -24,7 +24,7 @@ async def run(tools: ToolSet, call: Any, *names: str) -> list[CompletedToolCall]
 
 async def wait_until(holds: Any) -> None:
     async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110  # what is waited for happens in threads that tell nobody
+        while not holds():  # what is waited for happens in threads that tell nobody
             await asyncio.sleep(0)
 
 
