@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lash.backends import open_database
 from lash.backends.memory import MemoryDatabase
 from lash.contracts import Database
 
@@ -18,11 +19,11 @@ from .settable import CountingIds, SettableClock
 class Backend:
     """One database with a clock that the test moves, and further handles on the same data."""
 
-    def __init__(self, kind: str, path: Path) -> None:
+    def __init__(self, kind: str, place: str) -> None:
         self.kind = kind
         self.clock = SettableClock()
         self._ids = CountingIds()
-        self._path = path / "contract.db"
+        self._place = place
         self._opened: list[Database] = []
         self.db = self._make()
 
@@ -52,8 +53,10 @@ class Backend:
     def _make(self) -> Database:
         if self.kind == "memory":
             return MemoryDatabase(clock=self.clock, ids=self._ids)
+        if self.kind == "postgres":
+            return open_database(self._place, test_clock=self.clock, ids=self._ids)
         sqlite: Any = _sqlite_class()
-        database: Database = sqlite(self._path, clock=self.clock, ids=self._ids)
+        database: Database = sqlite(self._place, clock=self.clock, ids=self._ids)
         return database
 
 
@@ -63,12 +66,14 @@ def _sqlite_class() -> Any:
 
 def backend_kinds() -> list[str]:
     """Return the backends that there are."""
-    return ["memory", "sqlite"] if _sqlite_class() is not None else ["memory"]
+    return ["memory", "sqlite", "postgres"] if _sqlite_class() is not None else ["memory"]
 
 
 @pytest.fixture(params=backend_kinds())
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
-    backend = Backend(request.param, tmp_path)
+    is_postgres = request.param == "postgres"
+    place = request.getfixturevalue("postgres_urls")() if is_postgres else str(tmp_path / "contract.db")
+    backend = Backend(request.param, place)
     await backend.open(backend.db)
     yield backend
     await backend.close()

@@ -21,6 +21,8 @@ __all__ = ["open_database"]
 _BACKENDS = {
     "memory": "lash.backends.memory:MemoryDatabase",
     "sqlite": "lash.backends.sql:SqliteDatabase",
+    "postgres": "lash.backends.sql.postgres_database:PostgresDatabase",
+    "postgresql": "lash.backends.sql.postgres_database:PostgresDatabase",
 }
 _ENTRY_POINTS = "lash.backends"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two characters at least: C: is a drive
@@ -37,7 +39,7 @@ def open_database(
     """Return the database that a URL names. Nothing is opened before `connect` or its first use.
 
     Args:
-        url: A path, `sqlite:///PATH`, `memory:`, or a URL whose scheme a package offers under the entry
+        url: A path, `sqlite:///PATH`, `memory:`, `postgresql://…`, or a URL whose scheme a package offers under the entry
             point group `lash.backends`.
         clock: Where time comes from; the machine's clock by default.
         ids: Where ids come from; random by default.
@@ -73,8 +75,8 @@ def _factory(scheme: str, url: str) -> Callable[..., Database]:
         return made_elsewhere
     raise LashError(
         "backend_unknown_scheme",
-        f"no backend serves {scheme}: ({url!r}); use a path, sqlite:///PATH or memory:, or install a package "
-        f"that offers {scheme!r} under the entry point group {_ENTRY_POINTS!r}",
+        f"no backend serves {scheme}: ({url!r}); use a path, sqlite:///PATH, memory: or postgresql://…, or "
+        f"install a package that offers {scheme!r} under the entry point group {_ENTRY_POINTS!r}",
         scheme=scheme,
         known=sorted(_BACKENDS),
     )

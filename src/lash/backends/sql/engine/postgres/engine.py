@@ -1,0 +1,221 @@
+"""`PostgresEngine`: one database of a server, shared with other processes and other machines.
+
+Invariants that a change here would break first: whatever is handed in is answered, also while closing; nobody
+is answered before the commit; nobody is woken before it either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import TypeVar
+
+import psycopg
+
+from lash.backends.sql.engine.hub import Hub
+from lash.backends.sql.engine.postgres.attempts import Attempts, Committed
+from lash.backends.sql.engine.postgres.clock import ServerClock
+from lash.backends.sql.engine.postgres.connections import connect
+from lash.backends.sql.engine.postgres.failures import translate
+from lash.backends.sql.engine.postgres.migrations import PostgresSchema, prepare_schema
+from lash.backends.sql.engine.postgres.notifications import Listener, Notifier
+from lash.backends.sql.engine.postgres.pool import SessionPool
+from lash.backends.sql.engine.postgres.settings import PostgresSettings, shown_url, split_url
+from lash.backends.sql.engine.postgres.statements import Dialect
+from lash.backends.sql.engine.tx import EngineStatistics, Script
+from lash.errors import LashBug, LashError
+from lash.values.environment import Clock, IdSource
+
+T = TypeVar("T")
+
+
+class PostgresEngine:
+    """Runs scripts on one PostgreSQL database; the contract is that of `Engine`.
+
+    Scripts run side by side, as many as there are connections. Those that were handed in by `submit` run one
+    after another, and before whatever is handed in after them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        dialect: Dialect,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        test_clock: Clock | None = None,
+        settings: PostgresSettings | None = None,
+    ) -> None:
+        """Name the database; nothing is opened before `connect`.
+
+        Args:
+            url: As the driver takes it, with our own parameters (see `split_url`).
+            dialect: What the scripts' statements mean on this server.
+            clock: This machine's time, which is corrected to the server's.
+            ids: Makes the id of this owner.
+            test_clock: A clock that stands for the server's.
+            settings: The numbers to work by; what the URL says goes before.
+
+        Raises:
+            LashError: `invalid_argument` for a parameter of the URL that cannot be.
+        """
+        self._url, self._settings = split_url(url, settings or PostgresSettings())
+        self.shown_url = shown_url(self._url)
+        self.clock = ServerClock(test_clock or clock, is_frozen=test_clock is not None)
+        self.owner_id = ids.new("owner")
+        self.hub = Hub()
+        self._dialect = dialect
+        self._live: _Live | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._is_taken = False
+
+    async def connect(self, schema: PostgresSchema) -> None:
+        """Reach the server, create or migrate the tables, and start to serve this event loop.
+
+        Raises:
+            LashError: `store_unavailable`, `store_io`, `store_read_only`, `store_foreign`, `schema_newer`,
+                `store_corrupt`, `store_busy`, `store_full`. Whole migrations that succeeded stay.
+        """
+        if self._is_taken:
+            raise LashBug(f"the engine of {self.shown_url} was connected before; make a new one")
+        self._is_taken = True
+        try:
+            await self._prepare(schema)
+            live = _Live(self)
+            await live.start()
+        except psycopg.Error as error:
+            self._is_taken = False
+            raise translate(error, self.shown_url) from error
+        except BaseException:
+            self._is_taken = False
+            raise
+        self._live = live
+
+    async def run(self, script: Script[T], *, durable: bool = True) -> T:
+        live = self._connected()
+        before = live.lane
+        return await asyncio.shield(live.keep(live.write(script, after=before, is_durable=durable)))
+
+    def submit(self, script: Script[T], *, durable: bool = True) -> asyncio.Future[T]:
+        live = self._connected()
+        task = live.keep(live.write(script, after=live.lane, is_durable=durable))
+        live.lane = task
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(lambda done: _pass_on(done, answer))
+        return answer
+
+    async def read(self, script: Script[T]) -> T:
+        live = self._connected()
+        return await asyncio.shield(live.keep(live.attempts.read(script)))
+
+    def dead_owners(self, owner_ids: Collection[str]) -> set[str]:
+        """Return those of the given engines that were seen dead by `note_dead`.
+
+        The dead are found by a statement, inside a script; this only remembers them.
+        """
+        return self._connected().dead.intersection(owner_ids)
+
+    def note_dead(self, owner_ids: Collection[str]) -> None:
+        """Remember owners that a script found dead; they stay it."""
+        self._connected().dead.update(owner_ids)
+
+    def statistics(self) -> EngineStatistics:
+        live = self._connected()
+        return EngineStatistics(
+            scripts=live.commits,
+            commits=live.commits,
+            durable_commits=live.durable_commits,
+            checkpoints=0,
+            log_frames=0,
+        )
+
+    async def close(self) -> None:
+        """Finish what was handed in, send what was announced, and let go of the server.
+
+        Closing goes on even if the caller is cancelled. Closing twice does nothing.
+        """
+        if self._live is not None:
+            live, self._live = self._live, None
+            self._closing = asyncio.create_task(live.close())
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    def _connected(self) -> _Live:
+        if self._live is None:
+            state = "closed" if self._closing is not None else "not connected yet"
+            raise LashError("store_closed", f"the database {self.shown_url} is {state}", url=self.shown_url)
+        return self._live
+
+    async def _prepare(self, schema: PostgresSchema) -> None:
+        driver = await connect(self._settings.direct_url or self._url, self._settings, purpose="opening")
+        try:
+            await prepare_schema(driver, schema, self.shown_url)
+            sent_ms = self.clock.local_ms()
+            row = await (await driver.execute("SELECT lash_now()")).fetchone()
+            assert row is not None
+            self.clock.learn(row[0], sent_ms, self.clock.local_ms())
+        finally:
+            await driver.close()
+
+
+class _Live:
+    """What a connected engine holds."""
+
+    def __init__(self, engine: PostgresEngine) -> None:
+        url, settings = engine._url, engine._settings
+        direct_url = settings.direct_url or url
+        self._pool = SessionPool(url, engine.shown_url, settings)
+        self._notifier = Notifier(direct_url, settings, engine.owner_id)
+        self._listener = Listener(direct_url, settings, engine.owner_id, engine.hub)
+        self._hub = engine.hub
+        self._running: set[asyncio.Task[object]] = set()
+        self.attempts = Attempts(
+            self._pool, engine._dialect, engine.clock, settings, url=url, shown_url=engine.shown_url
+        )
+        self.lane: asyncio.Future[object] | None = None
+        self.dead: set[str] = set()
+        self.commits = 0
+        self.durable_commits = 0
+
+    async def start(self) -> None:
+        try:
+            await self._listener.start()
+        except BaseException:
+            await self._listener.close()
+            raise
+
+    def keep(self, work: asyncio._CoroutineLike[T]) -> asyncio.Task[T]:
+        """Run something to its end, whoever stops waiting for it."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def write(self, script: Script[T], *, after: asyncio.Future[object] | None, is_durable: bool) -> T:
+        if after is not None and not after.done():
+            await asyncio.wait([after])
+        done: Committed[T] = await self.attempts.write(script, is_durable=is_durable)
+        self.commits += 1
+        self.durable_commits += is_durable
+        self._hub.publish(done.topics)
+        self._notifier.announce(done.topics)
+        return done.result
+
+    async def close(self) -> None:
+        while self._running:
+            await asyncio.wait(self._running)
+        await self.attempts.finish()
+        await self._notifier.close()
+        await self._listener.close()
+        await self._pool.close()
+
+
+def _pass_on(task: asyncio.Task[T], answer: asyncio.Future[T]) -> None:
+    """Answer whoever submitted a script, unless nobody waits any more."""
+    error = task.exception()
+    if answer.cancelled():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(task.result())

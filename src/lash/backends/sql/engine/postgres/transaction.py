@@ -1,0 +1,251 @@
+"""`Tx` on PostgreSQL: statements go out as they come, and are waited for only where an answer is needed.
+
+The first flight opens the transaction and brings the server's time and the transaction's number. The time
+tells whether the one that the script works with was right; the number, whether a commit whose answer was lost
+took place.
+
+Once a statement has failed, the script counts as failed even if it caught the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import psycopg
+
+from lash.backends.sql.engine.postgres.clock import ServerClock
+from lash.backends.sql.engine.postgres.connections import Session
+from lash.backends.sql.engine.postgres.settings import PostgresSettings
+from lash.backends.sql.engine.postgres.statements import Dialect, Lock, Locks, Statement
+from lash.backends.sql.engine.tx import Query, RowType, Value
+from lash.errors import LashBug
+
+Row = TypeVar("Row")
+Cursor = psycopg.AsyncRawCursor[tuple[Any, ...]]  # a row holds what its statement selects
+
+_TAKE_ALONE = "SELECT pg_advisory_xact_lock($1)"
+_TAKE_SHARED = "SELECT pg_advisory_xact_lock_shared($1)"
+_BEGIN_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BEGIN_READING_LOCKED = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+_LIMITS = """set_config('lock_timeout', $1::text, true),
+    set_config('idle_in_transaction_session_timeout', $2::text, true)"""
+_OPEN_WRITING = f"SELECT lash_now(), pg_current_xact_id()::text, {_LIMITS}"  # noqa: S608  # constants only
+_OPEN_VISIBLE = f"{_OPEN_WRITING}, set_config('synchronous_commit', 'off', true)"
+_OPEN_READING = f"SELECT lash_now(), NULL, {_LIMITS}"  # noqa: S608  # constants only
+_FREEZE = "SELECT set_config('lash.test_now_ms', $1::text, true)"
+
+
+class ClockWasWrong(Exception):
+    """The script was given a time too far from the server's; it has to be run again."""
+
+
+class PostgresTx:
+    """A script's view of the transaction of one session, which its first statement opens."""
+
+    __slots__ = (
+        "_clock",
+        "_dialect",
+        "_held",
+        "_opening",
+        "_sent_ms",
+        "_session",
+        "_settings",
+        "failure",
+        "has_written",
+        "is_durable",
+        "now_ms",
+        "number",
+        "topics",
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        dialect: Dialect,
+        clock: ServerClock,
+        settings: PostgresSettings,
+        *,
+        is_durable: bool,
+    ) -> None:
+        self._session = session
+        self._dialect = dialect
+        self._clock = clock
+        self._settings = settings
+        self._held: set[Lock] = set()
+        self._opening: Cursor | None = None
+        self._sent_ms = 0
+        self.is_durable = is_durable
+        self.now_ms = clock.now_ms()
+        self.number: int | None = None
+        self.topics: dict[str, None] = {}
+        self.has_written = False
+        self.failure: BaseException | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the transaction was begun."""
+        return self._opening is not None
+
+    async def fetch_one(self, row_type: RowType[Row], sql: str, /, *params: Value) -> Row | None:
+        cursor = await self._answered(sql, params)
+        row = await cursor.fetchone()
+        return None if row is None else row_type(*row)
+
+    async def fetch_all(self, row_type: RowType[Row], sql: str, /, *params: Value) -> list[Row]:
+        cursor = await self._answered(sql, params)
+        return [row_type(*row) for row in await cursor.fetchall()]
+
+    async def read(self, *queries: Query[Any]) -> Any:  # the overloads of Tx.read give the types
+        with _Noting(self):
+            cursors = [await self._send(query.sql, query.params) for query in queries]
+            await self.sync()
+            return tuple(
+                [
+                    [query.row_type(*row) for row in await cursor.fetchall()]
+                    for query, cursor in zip(queries, cursors, strict=True)
+                ]
+            )
+
+    async def write(self, sql: str, /, *params: Value) -> None:
+        with _Noting(self):
+            self.has_written = True
+            await self._send(sql, params)
+
+    async def write_many(self, sql: str, rows: Iterable[Sequence[Value]], /) -> None:
+        bound = [tuple(row) for row in rows]
+        if not bound:
+            return
+        with _Noting(self):
+            self.has_written = True
+            statement = self._dialect(sql)
+            for params in bound:
+                await self._prepare(statement, params)
+            await self._session.send_many(statement.writing_text, bound)
+
+    async def write_counted(self, sql: str, /, *params: Value) -> int:
+        self.has_written = True
+        return (await self._answered(sql, params)).rowcount
+
+    def notify(self, topic: str, /) -> None:
+        self.topics[topic] = None
+
+    async def sync(self) -> None:
+        """Wait for all answers, and check what the opening of the transaction brought.
+
+        Raises:
+            psycopg.Error: A statement failed.
+            ClockWasWrong: The script has to be run again.
+        """
+        await self._session.sync()
+        if self._opening is None or self.number is not None:
+            return
+        row = await self._opening.fetchone()
+        assert row is not None
+        self.number = int(row[1] or 0)
+        off_ms = self._clock.learn(row[0], self._sent_ms, self._clock.local_ms())
+        if off_ms > self._settings.clock_tolerance_ms:
+            raise ClockWasWrong
+
+    async def _answered(self, sql: str, params: tuple[Value, ...]) -> Cursor:
+        with _Noting(self):
+            cursor = await self._send(sql, params)
+            await self.sync()
+            return cursor
+
+    async def _send(self, sql: str, params: tuple[Value, ...]) -> Cursor:
+        statement = self._dialect(sql)
+        await self._prepare(statement, params)
+        return await self._session.send(self._text(statement), params)
+
+    async def _prepare(self, statement: Statement, params: tuple[Value, ...]) -> None:
+        """Send what precedes a statement: the opening of the transaction, and locks."""
+        if self.failure is not None:
+            raise self.failure
+        if self._opening is None:
+            await self._open(statement)
+        locks = self._locks(statement)(params)
+        for lock in sorted(locks, key=lambda lock: lock.number):  # in one order, lest two wait for each other
+            if lock not in self._held:
+                self._held.add(lock)
+                await self._session.send(_TAKE_SHARED if lock.is_shared else _TAKE_ALONE, (lock.number,))
+        await self._run_before(statement, params)
+
+    async def _open(self, first: Statement) -> None:
+        self._sent_ms = self._clock.local_ms()
+        await self._session.send(self._begin(first))
+        if self._clock.is_frozen:
+            await self._session.send(_FREEZE, (str(self.now_ms),))
+        limits = (str(self._settings.busy_timeout_ms), str(self._settings.abandoned_ms))
+        self._opening = await self._session.send(self._opening_text(), limits)
+
+    def _text(self, statement: Statement) -> str:
+        return statement.writing_text
+
+    def _locks(self, statement: Statement) -> Locks:
+        return statement.locks
+
+    def _begin(self, first: Statement) -> str:
+        return _BEGIN_WRITING
+
+    def _opening_text(self) -> str:
+        return _OPEN_WRITING if self.is_durable else _OPEN_VISIBLE
+
+    async def _run_before(self, statement: Statement, params: tuple[Value, ...]) -> None:
+        if statement.before is not None:
+            await self._session.send(statement.before, params)
+
+
+class ReadOnlyTx(PostgresTx):
+    """A reader's view of one snapshot: whatever writes is refused as a bug of the script."""
+
+    __slots__ = ()
+
+    async def write(self, sql: str, /, *params: Value) -> None:
+        _refuse("write")
+
+    async def write_many(self, sql: str, rows: Iterable[Sequence[Value]], /) -> None:
+        _refuse("write_many")
+
+    async def write_counted(self, sql: str, /, *params: Value) -> int:
+        _refuse("write_counted")
+
+    def notify(self, topic: str, /) -> None:
+        _refuse("notify")
+
+    def _text(self, statement: Statement) -> str:
+        return statement.text
+
+    def _locks(self, statement: Statement) -> Locks:
+        return statement.reading_locks
+
+    def _begin(self, first: Statement) -> str:
+        # A lock is of use only to a snapshot that is taken after it.
+        return _BEGIN_READING if not first.reading_locks_anything else _BEGIN_READING_LOCKED
+
+    def _opening_text(self) -> str:
+        return _OPEN_READING
+
+    async def _run_before(self, statement: Statement, params: tuple[Value, ...]) -> None:
+        pass
+
+
+class _Noting:
+    """Remembers the first failure of a transaction, whatever the script makes of it."""
+
+    __slots__ = ("_tx",)
+
+    def __init__(self, tx: PostgresTx) -> None:
+        self._tx = tx
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (psycopg.Error, ClockWasWrong)) and self._tx.failure is None:
+            self._tx.failure = error
+
+
+def _refuse(what: str) -> NoReturn:
+    raise LashBug(f"a read script called Tx.{what}; scripts that write belong to Engine.run or Engine.submit")
