@@ -2,8 +2,9 @@
 
     python bench/lang.py [--rounds 7] [--scale 1.0]
 
-The Python of each row is the same program written by hand and executed at module level by `exec`, without any bound
-or guard. Times are minima over interleaved rounds; only the ratios travel. Prints a table and one JSON line.
+The Python of each row is the same program written by hand and executed at module level by `exec`, without bound or
+guard. Times are minima over interleaved rounds; only the ratios travel. Prints a table and writes it to
+`results/lang.json`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import argparse
 import asyncio
 import gc
 import json
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lashlang import (
@@ -293,11 +296,13 @@ def main() -> None:
     width = max(len(row.name) for row in rows)
     for row in rows:
         print(f"{row.name:<{width}}  {row.measured:<44} {row.goal:<18} {'ok' if row.holds else 'MISSED'}")
-    print(
-        json.dumps(
-            {row.name: {"measured": row.measured, "goal": row.goal, "holds": row.holds} for row in rows}
-        )
-    )
+    told = [
+        {"label": row.name, "measured": row.measured, "goal": row.goal, "holds": row.holds} for row in rows
+    ]
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    body = {"benchmark": "lang", "python": platform.python_version(), "rows": told}
+    (folder / "lang.json").write_text(json.dumps(body, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Functions of files and options, so that the command line only parses words and w
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 import msgspec
 
 from lashlang.catalogue import CATALOGUE
-from lashlang.check import HostSurface, check
+from lashlang.check import HostSurface, check, lint
 from lashlang.corpus import CaseOutcome, Session, failures, read_cases
-from lashlang.errors import LangError
+from lashlang.errors import Diagnostic, LangError
 from lashlang.syntax import format_program, parse
 
 
@@ -45,23 +46,32 @@ def run_file(path: Path, host: Path | None = None, *, as_json: bool = False) -> 
 
 
 def check_file(path: Path, host: Path | None = None, *, as_json: bool = False) -> Output:
-    """`lash lang check FILE [--host HOST.json] [--json]`: every finding of the parser and the linker."""
+    """`lash lang check FILE [--host HOST.json] [--json]`: every finding of the parser and the linker, and warnings."""
     try:
         source, script = _source(path), _host(host)
         surface = HostSurface.from_host(script) if host is not None else HostSurface.with_everything_on()
     except LangError as error:
         return Output(2, stderr=f"{error}\n")
     try:
-        check(parse(source), surface)
+        found: Sequence[Diagnostic] = lint(check(parse(source), surface))
+        status = 0
     except LangError as error:
-        found = [
-            {"code": d.code, "message": d.message, "line": d.line, "column": d.column, "hint": d.hint}
-            for d in error.diagnostics
+        found, status = error.diagnostics, 1
+    text = "\n\n".join(finding.render() for finding in found) + "\n" if found else ""
+    if as_json:
+        listed = [
+            {
+                "severity": d.severity,
+                "code": d.code,
+                "message": d.message,
+                "line": d.line,
+                "column": d.column,
+                "hint": d.hint,
+            }
+            for d in found
         ]
-        if as_json:
-            return Output(1, _line({"ok": False, "diagnostics": found}), f"{error}\n")
-        return Output(1, stderr=f"{error}\n")
-    return Output(0, _line({"ok": True, "diagnostics": []}) if as_json else "ok\n")
+        return Output(status, _line({"ok": status == 0, "diagnostics": listed}), text if status else "")
+    return Output(status, "" if status else text + "ok\n", text if status else "")
 
 
 def format_file(path: Path, *, check_only: bool = False, write: bool = False) -> Output:

@@ -111,7 +111,8 @@ def run(
         How it ended. Errors of the running program are in the result, not raised.
 
     Raises:
-        ParseError, LinkError: when the program cannot run at all.
+        ParseError, LinkError: when the program cannot run at all. LangError: `nesting_too_deep` when it cannot be
+        compiled, `invalid_host_value` when a variable is not plain data.
     """
     if isinstance(host, Mapping):
         surface = surface if surface is not None else surface_of_tools(host)

@@ -86,6 +86,17 @@ def test_check_reports_every_finding_with_its_place(program: Any) -> None:
     assert "^" in output.stderr
 
 
+def test_check_warns_about_what_is_legal_and_surely_not_meant(program: Any) -> None:
+    path = program("x = []\nsubmit 7 // 2\n")
+    output = console.check_file(path, as_json=True)
+    told = json.loads(output.stdout)
+    assert (output.status, told["ok"]) == (0, True)
+    assert [(d["severity"], d["code"]) for d in told["diagnostics"]] == [("warning", "comment_as_division")]
+    shown = console.check_file(path).stdout
+    assert "warning[comment_as_division]" in shown
+    assert shown.endswith("ok\n")
+
+
 def test_fmt_prints_compares_and_writes_the_canonical_form(program: Any) -> None:
     path = program("x=1;y   =  [1,2]\nsubmit   x+y")
     printed = console.format_file(path).stdout
