@@ -12,6 +12,7 @@ from lash.values import (
     DedupeConst,
     DedupeSelector,
     DeliveryPolicy,
+    ProcessHandleDescriptor,
     ProcessProvenance,
     ProcessScope,
     ProcessValueSelector,
@@ -32,6 +33,7 @@ from .conftest import Backend
 from .process_samples import ROOT, event, plain_type, registration, success, wake_type
 from .samples import IDLE, commit, refused
 from .settable import START_MS, SettableClock
+from .test_host_events import draft
 
 
 @pytest.fixture
@@ -271,6 +273,45 @@ async def test_wake_to_a_deleted_session_is_discarded_and_its_event_kept(
     )
     assert [one.sequence for one in await registry.events_after("p1", 0)] == [1]
     assert await _queued(db, "gone") == []
+
+
+async def test_session_that_is_deleted_takes_its_side_of_every_edge_with_it(
+    registry: ProcessRegistry, db: Database, clock: SettableClock
+) -> None:
+    await registry.register_process(registration("p1", wake_type()))
+    await db.session_catalog.admit_session("gone", agent="a")
+    store = db.runtime_persistence("gone")
+    await _wake(registry, "wake", {"wake_input": 1}, target=ProcessScope("gone", "f"))
+    claim = await store.claim_ready_queued_work("gone", "me", IDLE, 60_000, 1)
+    assert claim is not None
+    await store.commit_runtime_state(commit("gone").completing_queue_claim(claim.completion()))
+    await _wake(registry, "wake", {"wake_input": 2}, target=ProcessScope("gone"))
+    await _wake(registry, "wake", {"wake_input": 3}, target=ROOT)
+    for scope in (ProcessScope("gone"), ProcessScope("gone", "f"), ROOT):
+        await registry.grant_handle(scope, "p1", ProcessHandleDescriptor())
+    await db.host_event_store.register_subscription(draft("gone"))
+    await db.host_event_store.register_subscription(draft("root"))
+    clock.advance(4)
+
+    await db.session_catalog.delete_session("gone")
+
+    lines = await registry.list_wake_deliveries("p1")
+    # The first was worked on; the second never will be; the third goes elsewhere.
+    assert [(line.state, line.reason) for line in lines] == [
+        (WakeDeliveryState.ENQUEUED, None),
+        (WakeDeliveryState.DISCARDED, WakeDiscardReason.TARGET_GONE),
+        (WakeDeliveryState.ENQUEUED, None),
+    ]
+    assert [one.session_id for one in await registry.handle_grants_for_process("p1")] == ["root"]
+    subscriptions = await db.host_event_store.list_subscriptions()
+    assert [(one.session_id, one.enabled, one.updated_at_ms) for one in subscriptions] == [
+        ("gone", False, START_MS + 4),
+        ("root", True, START_MS),
+    ]
+    record = await registry.get_process("p1")
+    assert record is not None
+    assert not record.is_terminal
+    assert len(await registry.events_after("p1", 0)) == 3
 
 
 async def test_refused_append_enqueues_nothing(registry: ProcessRegistry, db: Database) -> None:

@@ -190,7 +190,8 @@ class WakeDiscardReason(StrEnum):
 class WakeDeliveryRecord(Record, frozen=True, kw_only=True):
     """A wake as stored beside its event, and the batch that carries it to its session.
 
-    Wakes of one dedupe key may share a batch that nobody had taken up yet.
+    Wakes of one dedupe key may share a batch that nobody had taken up yet. A wake is discarded when its session
+    is gone, or goes before anybody has worked on the batch; the id of that batch stays.
     """
 
     delivery: ProcessWakeDelivery

@@ -15,6 +15,7 @@ from lash.backends.sql import (
     process_handles,
     process_log,
     process_rows,
+    session_edges,
     trigger_rows,
     wake_rows,
 )
@@ -28,7 +29,7 @@ from lash.values import (
     ProcessRegistration,
 )
 
-MODULES = (artifacts, process_handles, process_log, process_rows, trigger_rows, wake_rows)
+MODULES = (artifacts, process_handles, process_log, process_rows, session_edges, trigger_rows, wake_rows)
 # What lists everything, in the order of an index, or the front of everything up to a limit.
 LISTINGS = {"RUNNING_PROCESSES", "LIST_SUBSCRIPTIONS", "LIST_DELIVERIES"}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lash.backends.memory.ingress import agent_mismatch
+from lash.backends.memory.session_edges import cut_edges
 from lash.backends.memory.tables import StoredSession, Tables
 from lash.errors import LashError
 from lash.rules.commits import session_deleted
@@ -91,6 +92,7 @@ class MemorySessionCatalog:
                 session_id=session_id,
                 owner_id=lease.owner_id,
             )
+        cut_edges(tables, session_id)
         deletion = SessionDeletion(
             session_id=session_id,
             node_count=len(tables.nodes.pop(session_id, {})),

@@ -5,6 +5,8 @@ What may hold JSON is kept encoded, so that nobody can change it from outside.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from lash.rules.process_events import Append, process_unknown
@@ -16,6 +18,8 @@ from lash.values import (
     ProcessRecord,
     ProcessScope,
     WakeDeliveryRecord,
+    WakeDeliveryState,
+    WakeDiscardReason,
     decode_record,
     encode_record,
 )
@@ -128,6 +132,17 @@ class ProcessTable:
         """Note that a wake was handled."""
         event = self._events[process_id][sequence - 1]
         self._events[process_id][sequence - 1] = msgspec.structs.replace(event, is_acked=True)
+
+    def discard_wakes(self, batch_ids: Collection[str]) -> None:
+        """Note that the wakes which these batches carry will not arrive: their session is gone."""
+        for events in self._events.values():
+            for place, stored in enumerate(events):
+                wake = stored.wake_record()
+                if wake is not None and wake.batch_id in batch_ids:
+                    lost = wake.replace(
+                        state=WakeDeliveryState.DISCARDED, reason=WakeDiscardReason.TARGET_GONE
+                    )
+                    events[place] = msgspec.structs.replace(stored, wake=encode_record(lost))
 
     def lease(self, process_id: str) -> ProcessLeaseRow:
         """Return a process's lease row."""

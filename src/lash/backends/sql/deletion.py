@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lash.backends.sql.engine import Tx
 from lash.backends.sql.node_rows import DELETE_RANGE, session_range
+from lash.backends.sql.session_edges import cut_edges
 from lash.backends.sql.session_rows import announce, find_session
 from lash.backends.sql.store import Store, json_list
 from lash.errors import LashError
@@ -69,6 +70,7 @@ async def _delete_rows(tx: Tx, sid: int, session_id: str) -> SessionDeletion:
     bounds = session_range(sid)
     nodes = await tx.fetch_one(int, COUNT_NODES, *bounds)
     await tx.write(DELETE_RANGE, *bounds)
+    await cut_edges(tx, sid, session_id)
     await tx.write(DELETE_ITEMS, sid)
     queued = await tx.write_counted(DELETE_QUEUE, sid)
     await tx.write(DELETE_OUTCOMES, sid)
