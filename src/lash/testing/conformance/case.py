@@ -37,6 +37,7 @@ class Contract(StrEnum):
     SESSION_LEASES = "session_leases"
     SESSION_CATALOG = "session_catalog"
     DURABLE_WAITS = "durable_waits"
+    DATABASE = "database"  # what only shows over several contracts of one database
     LASH = "lash"  # lash's own in-memory classes and codecs: the same for every backend
 
 

@@ -39,6 +39,7 @@ _WHOLE = {
     Contract.SESSION_LEASES: "session_leases",
     Contract.SESSION_CATALOG: "session_catalog",
     Contract.DURABLE_WAITS: "durable_waits",
+    Contract.DATABASE: "process_registry",
 }
 
 

@@ -39,6 +39,10 @@ def _decode_artifact(data: bytes) -> Any:
     return import_module("lashlang").ModuleArtifact.from_store_bytes(data)
 
 
+def _effect_envelope(invocation: Any, command: Any) -> Any:
+    return import_module("lash.values").RuntimeEffectEnvelope(invocation, command)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReferenceClasses:
     """How each of them is made; nothing is imported before that."""
@@ -49,3 +53,4 @@ class ReferenceClasses:
     inline_effect_host: Callable[[], Any] = _inline_effect_host
     recording_effect_host: Callable[[], Any] = _recording_effect_host
     decode_artifact: Callable[[bytes], Any] = _decode_artifact
+    effect_envelope: Callable[[Any, Any], Any] = _effect_envelope

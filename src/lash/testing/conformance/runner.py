@@ -88,17 +88,17 @@ async def run_case(case: Case, source: Source) -> CaseResult:
 async def _try(case: Case, source: Source) -> None:
     clock = KitClock()
     opened = await source.open(case, clock)
+    trial: Trial[Any] = Trial(
+        subject=opened.subject,
+        reopened=opened.reopened,
+        clock=clock,
+        declared=opened.declared,
+        moves_time=Feature.CLOCK in source.features,
+    )
     try:
-        await case.body(
-            Trial(
-                subject=opened.subject,
-                reopened=opened.reopened,
-                clock=clock,
-                declared=opened.declared,
-                moves_time=Feature.CLOCK in source.features,
-            )
-        )
+        await case.body(trial)
     finally:
+        await trial.stop()
         await opened.close()
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lash.errors import LashBug
 from lash.testing.conformance.clock import KitClock
 from lash.values import AttachmentStorePersistence, DurabilityTier
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Trial(Generic[S]):
     declared: Declared = field(default_factory=Declared)
     reopened: S | None = None
     moves_time: bool = True
+    _started: list[asyncio.Future[Any]] = field(default_factory=list)
 
     @property
     def second(self) -> S:
@@ -51,3 +54,15 @@ class Trial(Generic[S]):
         self.clock.advance(ms)
         if not self.moves_time:
             await asyncio.sleep(ms / 1000)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """Run something beside the case; it ends with the case at the latest."""
+        task = asyncio.ensure_future(work)
+        self._started.append(task)
+        return task
+
+    async def stop(self) -> None:
+        """End what the case started; what it raised is no news any more."""
+        for task in self._started:
+            task.cancel()
+        await asyncio.gather(*self._started, return_exceptions=True)

@@ -33,6 +33,7 @@ MODULES = (
     "session_leases",
     "session_catalog",
     "waits",
+    "whole_database",
     "lash_classes",
 )
 """The modules in the order in which reports show them."""

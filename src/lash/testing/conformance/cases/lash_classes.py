@@ -86,7 +86,7 @@ async def effect_envelopes_need_a_replay_key(trial: Trial[ReferenceClasses]) -> 
     for key in (None, "", " \t"):
         with refused("runtime_effect_replay_required", f"an effect under the key {key!r}"):
             invocation = envelope.invocation.replace(replay_key=key)
-            type(envelope)(invocation, envelope.command)
+            trial.subject.effect_envelope(invocation, envelope.command)
 
 
 @case(Contract.LASH, rule="R-7")

@@ -68,7 +68,7 @@ async def every_kind_of_end_round_trips(trial: Trial[ProcessRegistry]) -> None:
 async def awaiting_ends_with_the_process(trial: Trial[ProcessRegistry]) -> None:
     """Who awaits a running process gets the output when it ends."""
     await trial.subject.register_process(registration("p1"))
-    waits = [asyncio.ensure_future(trial.subject.await_process("p1")) for _ in range(3)]
+    waits = [trial.start(trial.subject.await_process("p1")) for _ in range(3)]
     await asyncio.sleep(0.02)
     expect(not any(wait.done() for wait in waits), "a running process has no output")
     await trial.subject.complete_process("p1", success("over"))

@@ -52,7 +52,7 @@ async def event_streams_filter_order_and_wait_without_leaking_old_events(
         registry.wait_event_after("proc-stream", "producer.line", 1), "a match that is there already"
     )
     expect_equal(immediate.sequence, 3, "the match that is there already")
-    waiter = asyncio.ensure_future(registry.wait_event_after("proc-stream", "producer.future", 3))
+    waiter = trial.start(registry.wait_event_after("proc-stream", "producer.future", 3))
     await asyncio.sleep(0.02)
     expect(not waiter.done(), "a wait without a match waits")
     await registry.append_event("proc-stream", appends("producer.future", {"line": "four"}))
@@ -67,7 +67,7 @@ async def a_wait_takes_the_first_match_after_its_cursor(trial: Trial[ProcessRegi
     await _streaming(registry)
     first = await soon(registry.wait_event_after("proc-stream", "producer.line", 0), "an existing match")
     expect_equal(first.sequence, 1, "the earliest match")
-    waiter = asyncio.ensure_future(registry.wait_event_after("proc-stream", "producer.line", 3))
+    waiter = trial.start(registry.wait_event_after("proc-stream", "producer.line", 3))
     await registry.append_event("proc-stream", appends("producer.future", {}))
     await asyncio.sleep(0.02)
     expect(not waiter.done(), "an event of another type does not end the wait")
@@ -80,7 +80,7 @@ async def many_waiters_are_all_woken(trial: Trial[ProcessRegistry]) -> None:
     """Every waiter gets the event, also one that starts while it is appended."""
     registry = trial.subject
     await registry.register_process(registration("p1", plain_type("note")))
-    waits = [asyncio.ensure_future(registry.wait_event_after("p1", "note", 0)) for _ in range(8)]
+    waits = [trial.start(registry.wait_event_after("p1", "note", 0)) for _ in range(8)]
     await asyncio.sleep(0)
     await registry.append_event("p1", appends("note", 1))
     events = await soon(asyncio.gather(*waits), "every wait ends")
@@ -92,8 +92,8 @@ async def waits_see_appends_of_the_other_handle(trial: Trial[ProcessRegistry]) -
     """A waiter on one handle is woken by an append, and by an end, through the other."""
     registry, other = trial.subject, trial.second
     await registry.register_process(registration("p1", plain_type("note")))
-    waiter = asyncio.ensure_future(other.wait_event_after("p1", "note", 0))
-    ending = asyncio.ensure_future(other.await_process("p1"))
+    waiter = trial.start(other.wait_event_after("p1", "note", 0))
+    ending = trial.start(other.await_process("p1"))
     await asyncio.sleep(0.02)
     await registry.append_event("p1", appends("note", 1))
     expect_equal((await soon(waiter, "a wait across handles")).sequence, 1, "the event")
@@ -106,7 +106,7 @@ async def a_cancelled_wait_leaves_nothing_behind(trial: Trial[ProcessRegistry]) 
     """After a wait is cancelled the registry works as before."""
     registry = trial.subject
     await registry.register_process(registration("p1", plain_type("note")))
-    waiter = asyncio.ensure_future(registry.wait_event_after("p1", "note", 0))
+    waiter = trial.start(registry.wait_event_after("p1", "note", 0))
     await asyncio.sleep(0)
     waiter.cancel()
     await soon(asyncio.wait({waiter}), "a cancelled wait ends")

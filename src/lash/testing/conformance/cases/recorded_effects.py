@@ -100,9 +100,9 @@ async def equal_arrivals_share_one_run(trial: Trial[EffectHost]) -> None:
         return await NotingExecutor(len(ran)).executor.execute(envelope)
 
     executor = RuntimeEffectLocalExecutor.of(body)
-    first = asyncio.ensure_future(controller.execute_effect(code_envelope("e1"), executor))
+    first = trial.start(controller.execute_effect(code_envelope("e1"), executor))
     await soon(entered.wait(), "the first call enters its executor")
-    second = asyncio.ensure_future(controller.execute_effect(code_envelope("e1"), executor))
+    second = trial.start(controller.execute_effect(code_envelope("e1"), executor))
     await asyncio.sleep(0)
     leave.set()
     for outcome in await soon(asyncio.gather(first, second), "both calls are answered"):
@@ -159,9 +159,7 @@ async def a_cancelled_effect_runs_again(trial: Trial[EffectHost]) -> None:
         await asyncio.Event().wait()
         raise AssertionError("an event that nobody sets was set")
 
-    call = asyncio.ensure_future(
-        controller.execute_effect(code_envelope("e1"), RuntimeEffectLocalExecutor.of(forever))
-    )
+    call = trial.start(controller.execute_effect(code_envelope("e1"), RuntimeEffectLocalExecutor.of(forever)))
     await soon(entered.wait(), "the effect enters its executor")
     call.cancel()
     await soon(asyncio.wait({call}), "a cancelled effect ends")
@@ -187,13 +185,13 @@ async def strict_replay_refuses_unknown_keys(trial: Trial[EffectHost]) -> None:
 async def a_sleep_ends_at_the_due_time_of_its_first_start(trial: Trial[EffectHost]) -> None:
     """The due time is fixed once: a sleep that is interrupted and driven again waits for the rest only."""
     controller, nobody = trial.subject.scoped(SCOPE), RuntimeEffectLocalExecutor.unavailable()
-    first = asyncio.ensure_future(controller.execute_effect(sleep_envelope(1_000), nobody))
+    first = trial.start(controller.execute_effect(sleep_envelope(1_000), nobody))
     await asyncio.sleep(0.05)
     trial.clock.advance(600)
     expect(not first.done(), "a sleep does not end before its time")
     first.cancel()
     await soon(asyncio.wait({first}), "a cancelled sleep ends")
-    second = asyncio.ensure_future(controller.execute_effect(sleep_envelope(1_000), nobody))
+    second = trial.start(controller.execute_effect(sleep_envelope(1_000), nobody))
     await asyncio.sleep(0.05)
     expect(not second.done(), "a repeated sleep waits for the rest")
     trial.clock.advance(400)
