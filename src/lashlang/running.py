@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -49,27 +50,36 @@ def compile_program(
     Raises:
         ParseError, LinkError: with every finding.
     """
+    names = frozenset(projected)
+    if isinstance(program, str):
+        return _remembered(program, surface if surface is not None else _everything_on(), names)
     if isinstance(program, Code):
         return program
-    names = frozenset(projected)
     if isinstance(program, LinkedProgram):
         return _code(program, names)
-    if not isinstance(program, str | Program):
-        from lashlang.artifact import placed
+    if isinstance(program, Program):
+        return _code(check(program, surface if surface is not None else _everything_on()), names)
+    from lashlang.artifact import placed
 
-        tree = program.program if places is None else placed(program, places)
-        return Code(tree, names, program.process_values())
-    surface = surface if surface is not None else HostSurface.with_everything_on()
-    if not isinstance(program, str):
-        return _code(check(program, surface), names)
+    tree = program.program if places is None else placed(program, places)
+    return Code(tree, names, program.process_values())
+
+
+@cache
+def _everything_on() -> HostSurface:
+    return HostSurface.with_everything_on()
+
+
+def _remembered(source: str, surface: HostSurface, names: frozenset[str]) -> Code:
+    """The code of a text, compiled once for each surface that it is used with last."""
     with _lock:
-        known = _cache.get((program, names))
+        known = _cache.get((source, names))
         if known is not None and (known[0] is surface or known[0] == surface):
-            _cache.move_to_end((program, names))
+            _cache.move_to_end((source, names))
             return known[1]
-    code = _code(check(parse(program), surface), names)
+    code = _code(check(parse(source), surface), names)
     with _lock:
-        _cache[program, names] = (surface, code)
+        _cache[source, names] = (surface, code)
         while len(_cache) > _CACHE_ENTRIES:
             _cache.popitem(last=False)
     return code

@@ -104,8 +104,9 @@ def push(h: Meter, items: Value, item: Value) -> list[Value]:
 
 def to_string(h: Meter, value: Value) -> str:
     """`to_string(x)`: a string as it is, anything else as it prints."""
-    text = stringify(h, value)
-    h.text(len(text))
+    text = str(value) if type(value) is int else stringify(h, value)
+    if text is not value:
+        h.text(len(text))
     return text
 
 

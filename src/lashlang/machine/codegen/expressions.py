@@ -274,6 +274,12 @@ class Expressions:
         place, i = self._atom(node.index)
         kinds = self._kinds.of(node.index)
         constant = isinstance(node.target, ir.Const)
+        if kinds.only(STR) and not constant and (target == xs or place == i):
+            if self._kinds.of(node.target).only(REC):
+                return f"({xs}[{i}] if {place} in {target} else None)"
+            if place == i:
+                call = self._helper(node.at, f"index({xs}, {i})")
+                return f"({xs}[{i}] if type_({target}) is dict_ and {i} in {xs} else {call})"
         if constant or kinds.only(STR | NULL | BOOL | LIST | REC) or (target != xs and place != i):
             return self._helper(node.at, f"index({target}, {place})")
         low = "" if kinds.natural and kinds.only(NUM) else f"-len_({xs}) <= "
