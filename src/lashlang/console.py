@@ -91,7 +91,10 @@ def format_file(path: Path, *, check_only: bool = False, write: bool = False) ->
 
 
 def run_corpus(path: Path, *, as_json: bool = False) -> Output:
-    """`lash lang corpus CASES.jsonl [--json]`: each failing name, and last `N passed, M failed`."""
+    """`lash lang corpus CASES.jsonl [--json]`: each failing name, and last `N passed, M failed`.
+
+    The reasons go to standard error, so that the names can be read by a script.
+    """
     try:
         cases = read_cases(path)
     except LangError as error:
@@ -105,8 +108,9 @@ def run_corpus(path: Path, *, as_json: bool = False) -> Output:
     if as_json:
         listed = [{"name": name, "reason": reason} for name, reason in failed]
         return Output(status, _line({"passed": passed, "failed": len(failed), "failures": listed}))
-    lines = [*(f"{name}: {reason}" for name, reason in failed), f"{passed} passed, {len(failed)} failed"]
-    return Output(status, "".join(f"{line}\n" for line in lines))
+    lines = [*(name for name, _ in failed), f"{passed} passed, {len(failed)} failed"]
+    reasons = "".join(f"{name}: {reason}\n" for name, reason in failed)
+    return Output(status, "".join(f"{line}\n" for line in lines), reasons)
 
 
 def explain(code: str, *, as_json: bool = False) -> Output:

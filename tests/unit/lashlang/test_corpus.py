@@ -44,7 +44,8 @@ def test_corpus_command_prints_each_failing_name_and_last_the_totals() -> None:
     output = console.run_corpus(CORPUS)
     lines = output.stdout.splitlines()
     assert output.status == 1
-    assert {line.partition(":")[0] for line in lines[:-1]} == set(CHANGED)
+    assert set(lines[:-1]) == set(CHANGED)
+    assert {line.partition(":")[0] for line in output.stderr.splitlines()} == set(CHANGED)
     assert lines[-1] == f"{len(CASES) - len(CHANGED)} passed, {len(CHANGED)} failed"
 
 
