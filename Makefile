@@ -6,6 +6,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
 EXTRAS  := openai,anthropic,local,cli
 DEV     := hypothesis import-linter mypy pytest pytest-asyncio pytest-xdist ruff
 WORKERS ?= 2
+PEERS   := .venv-peers
 
 .PHONY: help demo test lint fix bench bench-peers clean
 help:
@@ -38,6 +39,10 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for script in bench/import.py bench/turns.py bench/steps.py; do $(BIN)/python $$script || exit 1; done
+
+bench-peers:
+	@$(PY) bench/peers/install.py $(PEERS)
+	@PYTHONPATH=bench $(PEERS)/bin/python -m peers $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
