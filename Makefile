@@ -4,7 +4,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
 EXTRAS  := openai,anthropic,local,cli
-DEV     := hypothesis import-linter mypy pytest pytest-asyncio pytest-xdist ruff
+DEV     := hypothesis import-linter mypy pytest pytest-asyncio pytest-timeout pytest-xdist ruff
 WORKERS ?= 2
 PEERS   := .venv-peers
 
