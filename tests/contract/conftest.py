@@ -20,6 +20,7 @@ class Backend:
     """One database with a clock that the test moves, and further handles on the same data."""
 
     def __init__(self, kind: str, place: str) -> None:
+        """Open nothing yet; `place` is a file for SQLite, a URL for PostgreSQL."""
         self.kind = kind
         self.clock = SettableClock()
         self._ids = CountingIds()

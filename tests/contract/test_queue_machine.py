@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class QueueMachine(RuleBasedStateMachine):
     """Two handles on one backend, one model."""
 
     kind = "memory"
+    place: Callable[[Path], str]
     claims: Bundle[QueuedWorkClaim] = Bundle("claims")
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.revisions = {"a": 0, "b": 0}
 
     async def _open(self) -> None:
-        self.backend = Backend(self.kind, Path(self._folder.name))
+        self.backend = Backend(self.kind, self.place(Path(self._folder.name)))
         await self.backend.open(self.backend.db)
         self._databases = [self.backend.db, await self.backend.another_handle()]
         self._stores: list[RuntimePersistence] = [db.runtime_persistence() for db in self._databases]
@@ -260,8 +261,14 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", backend_kinds())
-def test_random_histories_of_the_queue_agree_with_the_model(kind: str) -> None:
-    machine = type(f"QueueMachine_{kind}", (QueueMachine,), {"kind": kind})
+def test_random_histories_of_the_queue_agree_with_the_model(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    def place(folder: Path) -> str:
+        return new_url() if new_url is not None else str(folder / "queue.db")
+
+    new_url = request.getfixturevalue("postgres_urls") if kind == "postgres" else None
+    machine = type(f"QueueMachine_{kind}", (QueueMachine,), {"kind": kind, "place": staticmethod(place)})
     examples = 60 if kind == "memory" else 12
     run_state_machine_as_test(
         machine,

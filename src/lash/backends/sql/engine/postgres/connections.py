@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import AdaptersMap, PyFormat
+from psycopg.generators import send as send_all
 from psycopg.types.numeric import Int8BinaryDumper
 
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
@@ -125,6 +126,10 @@ class Session:
             psycopg.Error: The first one that failed. What was sent after it was not run.
         """
         self.round_trips += 1
+        # The driver's pipeline waits for answers although a large parameter is not sent off yet; the server
+        # would wait for the rest of it, and both for ever.
+        async with self._driver.lock:
+            await self._driver.wait(send_all(self._driver.pgconn))
         await self._pipeline.sync()
 
     @property
