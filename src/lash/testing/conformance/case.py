@@ -61,6 +61,7 @@ class Case:
     body: CaseBody[Any]
     rules: tuple[str, ...] = ()
     needs: frozenset[Feature] = frozenset()
+    uses: frozenset[Contract] = frozenset()
     is_seed: bool = False
 
     @property
@@ -77,6 +78,7 @@ def case(
     *,
     rule: str | tuple[str, ...] = (),
     needs: Feature | tuple[Feature, ...] = (),
+    uses: Contract | tuple[Contract, ...] = (),
     seed: bool = False,
 ) -> Callable[[CaseBody[S]], CaseBody[S]]:
     """Register the decorated function as a case under its own name.
@@ -85,6 +87,7 @@ def case(
         contract: Which contract it is about.
         rule: The rules (`R-31`, `B-4`) that it shows.
         needs: What it needs beside a fresh subject.
+        uses: Other contracts of the database that it leads its subject through.
         seed: Whether it is one of the seed's cases, under the seed's name.
     """
 
@@ -101,6 +104,7 @@ def case(
             body=body,
             rules=(rule,) if isinstance(rule, str) else rule,
             needs=frozenset((needs,) if isinstance(needs, Feature) else needs),
+            uses=frozenset((uses,) if isinstance(uses, Contract) else uses),
             is_seed=seed,
         )
         return body

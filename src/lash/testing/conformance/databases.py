@@ -39,7 +39,6 @@ _WHOLE = {
     Contract.SESSION_LEASES: "session_leases",
     Contract.SESSION_CATALOG: "session_catalog",
     Contract.DURABLE_WAITS: "durable_waits",
-    Contract.DATABASE: "process_registry",
 }
 
 
@@ -82,12 +81,18 @@ class DatabaseSource:
         if self._probed is None:
             await self._probe()
         assert self._probed is not None
-        attribute = _ATTRIBUTES.get(case.contract) or _WHOLE.get(case.contract) or "runtime_persistence"
-        if case.contract in self._declined:
-            expect(not self._probed[attribute], f"a database that declines {case.contract} has none")
-            return Missing(reason="the backend declares that it does not offer this", is_declared=True)
-        if not self._probed[attribute]:
-            return Missing(reason=f"the database has no {attribute}")
+        for contract in (case.contract, *sorted(case.uses)):
+            attribute = _attribute(contract)
+            if contract in self._declined:
+                expect(
+                    attribute is None or not self._probed[attribute],
+                    f"a database that declines {contract} has none",
+                )
+                return Missing(
+                    reason=f"the backend declares that it does not offer {contract}", is_declared=True
+                )
+            if attribute is not None and not self._probed[attribute]:
+                return Missing(reason=f"the database has no {attribute}")
         if Feature.SECOND_HANDLE in case.needs and not self._has_second:
             return Missing(reason="the factory gave no second handle; return Reopenable(open, reopen)")
         return None
@@ -141,11 +146,18 @@ class DatabaseSource:
                     await self._discard()
 
 
+def _attribute(contract: Contract) -> str | None:
+    """Return the attribute of a database that a contract is found under, or None for the database itself."""
+    if contract is Contract.DATABASE:
+        return None
+    return _ATTRIBUTES.get(contract) or _WHOLE.get(contract) or "runtime_persistence"
+
+
 def _view(database: Database, case: Case, clock: KitClock) -> Any:
-    if case.contract in _WHOLE and case.contract is not Contract.RECORDED_EFFECTS:
-        return database
     if case.contract is Contract.RECORDED_EFFECTS:
         return _recording_host(database, clock)
+    if case.contract is Contract.DATABASE or case.contract in _WHOLE:
+        return database
     if case.contract is Contract.RUNTIME_PERSISTENCE:
         store = database.runtime_persistence()
         return WithoutManifest(store) if Feature.NOOP_MANIFEST in case.needs else store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from lash.contracts import Database
 from lash.testing.conformance.case import Contract, Feature, case
@@ -102,9 +103,13 @@ async def an_expired_claim_is_taken_over(trial: Trial[Database]) -> None:
     expect_kind(answer, EffectBusy, "a claim one millisecond before the renewed expiry")
     trial.clock.advance(1)
     second = await _claim(trial.subject, identity(), owner="o2")
-    for attempt in (journal.renew_effect_claim(first, ttl_ms=10), journal.record_effect(first, done())):
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        lambda: journal.renew_effect_claim(first, ttl_ms=10),
+        lambda: journal.record_effect(first, done()),
+    ]
+    for attempt in attempts:
         with refused("effect_replay_lease_lost", "what a claimant does that was taken over"):
-            await attempt
+            await attempt()
     await journal.release_effect_claim(first)
     await journal.record_effect(second, done(b"winner"))
     line = expect_present(await journal.find_effect(SCOPE, "k1"), "the line")
@@ -206,7 +211,7 @@ async def effects_are_listed_in_the_order_of_their_start(trial: Trial[Database])
     expect_equal([line.identity.replay_key for line in running], ["k3", "k4"], "the lines that run")
 
 
-@case(Contract.EFFECT_JOURNAL)
+@case(Contract.EFFECT_JOURNAL, uses=(Contract.TURN_INGRESS, Contract.SESSION_CATALOG))
 async def a_driver_starts_and_ends_effects_together(trial: Trial[Database]) -> None:
     """Lines written under the session lease count their runs, and keep the first result."""
     database, journal = trial.subject, trial.subject.effect_journal
@@ -222,16 +227,21 @@ async def a_driver_starts_and_ends_effects_together(trial: Trial[Database]) -> N
     shown = [(line.identity.replay_key, line.runs, line.result) for line in lines]
     expect_equal(shown, [("one", 2, done(b"first")), ("two", 1, done(b"two"))], "the lines")
     stale = lease.replace(generation=lease.generation + 1)
-    for attempt in (
-        journal.start_effects([identity("x", scope)], lease=stale),
-        journal.record_effects([(two, done())], lease=stale),
-    ):
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        lambda: journal.start_effects([identity("x", scope)], lease=stale),
+        lambda: journal.record_effects([(two, done())], lease=stale),
+    ]
+    for attempt in attempts:
         with refused("session_lease_lost", "a write under a lease that is not the current one"):
-            await attempt
+            await attempt()
     expect_equal(len(await journal.load_effects(scope)), 2, "the lines after refusals")
 
 
-@case(Contract.EFFECT_JOURNAL, needs=Feature.CLOCK)
+@case(
+    Contract.EFFECT_JOURNAL,
+    needs=Feature.CLOCK,
+    uses=(Contract.TURN_INGRESS, Contract.SESSION_CATALOG, Contract.RUNTIME_PERSISTENCE),
+)
 async def a_commit_settles_the_journal_of_its_turn(trial: Trial[Database]) -> None:
     """Settled lines keep no outcome, are not run again, and go when they are pruned; others stay."""
     database, journal = trial.subject, trial.subject.effect_journal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from lash.contracts import ProcessRegistry
 from lash.testing.conformance.case import Contract, Feature, case
@@ -79,12 +80,13 @@ async def lease_refusals_are_coded(trial: Trial[ProcessRegistry]) -> None:
         await registry.claim_process_lease("p1", "owner-b", MINUTE_MS)
     with refused("invalid_argument", "a blank owner"):
         await registry.claim_process_lease("p1", " ", MINUTE_MS)
-    for attempt in (
-        registry.claim_process_lease("p1", "owner-a", -1),
-        registry.renew_process_lease(lease, -1),
-    ):
+    attempts: list[Callable[[], Awaitable[ProcessLease]]] = [
+        lambda: registry.claim_process_lease("p1", "owner-a", -1),
+        lambda: registry.renew_process_lease(lease, -1),
+    ]
+    for attempt in attempts:
         with refused("invalid_argument", "a negative time to live"):
-            await attempt
+            await attempt()
     await registry.complete_process_lease(lease.completion())
     with refused("process_lease_lost", "the renewal of a lease that was given back"):
         await registry.renew_process_lease(lease, MINUTE_MS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from lash.contracts import ProcessRegistry
 from lash.testing.conformance.case import Contract, Feature, case
@@ -166,21 +167,23 @@ async def unknown_processes_are_told_apart(trial: Trial[ProcessRegistry]) -> Non
     expect_equal(await registry.get_process("nowhere"), None, "a process that is not there")
     expect_equal(await registry.has_handle_grant(scope, "nowhere"), False, "a grant that is not there")
     await registry.revoke_handle(scope, "nowhere")
-    attempts = {
-        "an append": registry.append_event("nowhere", appends("x")),
-        "a read of events": registry.events_after("nowhere", 0),
-        "a read of wakes": registry.wake_events_after("nowhere", 0),
-        "a wait for an event": registry.wait_event_after("nowhere", "x", 0),
-        "a wait for the end": registry.await_process("nowhere"),
-        "a completion": registry.complete_process("nowhere", success()),
-        "a grant": registry.grant_handle(scope, "nowhere", DESCRIPTOR),
-        "a list of grants": registry.handle_grants_for_process("nowhere"),
-        "a lease": registry.claim_process_lease("nowhere", "o", 1),
-        "an external ref": registry.set_external_ref("nowhere", ProcessExternalRef(backend="b", id="1")),
+    attempts: dict[str, Callable[[], Awaitable[object]]] = {
+        "an append": lambda: registry.append_event("nowhere", appends("x")),
+        "a read of events": lambda: registry.events_after("nowhere", 0),
+        "a read of wakes": lambda: registry.wake_events_after("nowhere", 0),
+        "a wait for an event": lambda: registry.wait_event_after("nowhere", "x", 0),
+        "a wait for the end": lambda: registry.await_process("nowhere"),
+        "a completion": lambda: registry.complete_process("nowhere", success()),
+        "a grant": lambda: registry.grant_handle(scope, "nowhere", DESCRIPTOR),
+        "a list of grants": lambda: registry.handle_grants_for_process("nowhere"),
+        "a lease": lambda: registry.claim_process_lease("nowhere", "o", 1),
+        "an external ref": lambda: registry.set_external_ref(
+            "nowhere", ProcessExternalRef(backend="b", id="1")
+        ),
     }
     for name, attempt in attempts.items():
         with refused("process_unknown", f"{name} of an unknown process"):
-            await attempt
+            await attempt()
 
 
 @case(Contract.PROCESS_REGISTRY, rule="R-3", needs=Feature.CLOCK)

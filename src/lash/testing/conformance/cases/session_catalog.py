@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from lash.contracts import Database
 from lash.testing.conformance.case import Contract, Feature, case
 from lash.testing.conformance.expectations import expect_equal, expect_present, refused
@@ -72,7 +74,11 @@ async def sessions_are_listed_in_pages(trial: Trial[Database]) -> None:
         expect_equal([session.session_id for session in found], wanted, f"the sessions of {query}")
 
 
-@case(Contract.SESSION_CATALOG, needs=Feature.CLOCK)
+@case(
+    Contract.SESSION_CATALOG,
+    needs=Feature.CLOCK,
+    uses=(Contract.TURN_INGRESS, Contract.RUNTIME_PERSISTENCE),
+)
 async def a_session_line_tells_how_it_stands(trial: Trial[Database]) -> None:
     """Times, revision, pending work, and whether somebody drives it."""
     database, created_at_ms = trial.subject, trial.clock.now_ms()
@@ -87,7 +93,7 @@ async def a_session_line_tells_how_it_stands(trial: Trial[Database]) -> None:
     expect_equal(shown, (created_at_ms, updated_at_ms, 1, 1, True), "its line")
 
 
-@case(Contract.SESSION_CATALOG)
+@case(Contract.SESSION_CATALOG, uses=Contract.RUNTIME_PERSISTENCE)
 async def heads_tell_where_a_session_stands(trial: Trial[Database]) -> None:
     """Revision 0 before the first commit; leaf and revision after it."""
     database = trial.subject
@@ -98,7 +104,7 @@ async def heads_tell_where_a_session_stands(trial: Trial[Database]) -> None:
     expect_equal((head.revision, head.leaf_node_id), (1, "n1"), "after it")
 
 
-@case(Contract.SESSION_CATALOG, rule="B-5")
+@case(Contract.SESSION_CATALOG, rule="B-5", uses=Contract.RUNTIME_PERSISTENCE)
 async def deleted_ids_stay_taken(trial: Trial[Database]) -> None:
     """What the session owned is gone; its id admits, commits and queues nothing any more."""
     database, catalog = trial.subject, trial.subject.session_catalog
@@ -112,16 +118,21 @@ async def deleted_ids_stay_taken(trial: Trial[Database]) -> None:
     fresh = database.runtime_persistence("root")
     expect_equal(await fresh.load_session(FULL), None, "its state")
     expect_equal(await fresh.list_queued_work("root"), [], "its queue")
-    for name, attempt in {
-        "an admission": catalog.admit_session("root", agent=AGENT),
-        "a commit": fresh.commit_runtime_state(commit_of()),
-        "queued work": fresh.enqueue_queued_work(draft("x")),
-    }.items():
+    attempts: dict[str, Callable[[], Awaitable[object]]] = {
+        "an admission": lambda: catalog.admit_session("root", agent=AGENT),
+        "a commit": lambda: fresh.commit_runtime_state(commit_of()),
+        "queued work": lambda: fresh.enqueue_queued_work(draft("x")),
+    }
+    for name, attempt in attempts.items():
         with refused("session_deleted", f"{name} of a deleted session"):
-            await attempt
+            await attempt()
 
 
-@case(Contract.SESSION_CATALOG, rule="B-5")
+@case(
+    Contract.SESSION_CATALOG,
+    rule="B-5",
+    uses=(Contract.SESSION_LEASES, Contract.RUNTIME_PERSISTENCE),
+)
 async def driven_and_unknown_sessions_are_not_deleted(trial: Trial[Database]) -> None:
     """A live lease protects its session; what is not there cannot be deleted; others stay whole."""
     database, catalog = trial.subject, trial.subject.session_catalog
@@ -140,7 +151,7 @@ async def driven_and_unknown_sessions_are_not_deleted(trial: Trial[Database]) ->
     expect_equal([session.session_id for session in listed], ["root2"], "the sessions left")
 
 
-@case(Contract.SESSION_CATALOG)
+@case(Contract.SESSION_CATALOG, uses=Contract.RUNTIME_PERSISTENCE)
 async def unbound_handles_resolve_to_the_only_session(trial: Trial[Database]) -> None:
     """With several sessions a handle without one refuses to guess."""
     database = trial.subject

@@ -10,6 +10,8 @@ from lash.testing.conformance.samples.turns import AGENT, LEASE_MS, admitted, cl
 from lash.testing.conformance.trial import Trial
 from lash.values import ClaimRefused, TurnState
 
+USES = (Contract.SESSION_CATALOG, Contract.RUNTIME_PERSISTENCE)
+
 
 async def _why_not(
     database: Database, session_id: str = "root", *, owner: str = "other", agent: str = AGENT
@@ -20,7 +22,7 @@ async def _why_not(
     return expect_kind(answer, ClaimRefused, "a claim that must be refused").reason
 
 
-@case(Contract.TURN_INGRESS, rule="B-4")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-4")
 async def one_driver_has_a_session(trial: Trial[Database]) -> None:
     """While a turn is driven nobody else gets one; without work, or for other agents, there is none."""
     database = trial.subject
@@ -36,7 +38,7 @@ async def one_driver_has_a_session(trial: Trial[Database]) -> None:
     expect_equal((await claimed(database, owner="other")).turn_id, "t2", "the next turn")
 
 
-@case(Contract.TURN_INGRESS, rule="B-28", needs=Feature.CLOCK)
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-28", needs=Feature.CLOCK)
 async def an_interrupted_turn_comes_back_whole(trial: Trial[Database]) -> None:
     """After its lease has expired the next driver gets the same turn, with the same input, before others."""
     database = trial.subject
@@ -51,7 +53,7 @@ async def an_interrupted_turn_comes_back_whole(trial: Trial[Database]) -> None:
     expect(second.lease.generation > first.lease.generation, "the lease has a new generation")
 
 
-@case(Contract.TURN_INGRESS, rule="B-4", needs=Feature.CLOCK)
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-4", needs=Feature.CLOCK)
 async def a_superseded_driver_is_stopped(trial: Trial[Database]) -> None:
     """It neither renews, nor takes work in, nor commits; what it gives back is left alone."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -74,7 +76,7 @@ async def a_superseded_driver_is_stopped(trial: Trial[Database]) -> None:
     expect_equal(status.state, TurnState.COMMITTED, "the winner's turn")
 
 
-@case(Contract.TURN_INGRESS, rule="B-28")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-28")
 async def an_abandoned_turn_keeps_its_composition(trial: Trial[Database]) -> None:
     """Given back, it is the next to be claimed, with what it had."""
     database = trial.subject
@@ -87,7 +89,7 @@ async def an_abandoned_turn_keeps_its_composition(trial: Trial[Database]) -> Non
     expect_equal(second.restarts, 1, "the restarts")
 
 
-@case(Contract.TURN_INGRESS, rule="B-28")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-28")
 async def checkpoints_take_in_the_same_work_again(trial: Trial[Database]) -> None:
     """What a checkpoint took in before a restart it gets again, and what has come since."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -107,7 +109,7 @@ async def checkpoints_take_in_the_same_work_again(trial: Trial[Database]) -> Non
     expect_equal(ids(expect_present(again, "work to take in")), wanted, "what is taken in after a restart")
 
 
-@case(Contract.TURN_INGRESS, rule="B-13")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-13")
 async def work_that_a_commit_missed_goes_back(trial: Trial[Database]) -> None:
     """Injected work that the turn's commit does not complete is the next turn."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -122,7 +124,7 @@ async def work_that_a_commit_missed_goes_back(trial: Trial[Database]) -> None:
     expect_equal(following.restarts, 0, "it has not run before")
 
 
-@case(Contract.TURN_INGRESS, rule="R-4", needs=Feature.CLOCK)
+@case(Contract.TURN_INGRESS, uses=USES, rule="R-4", needs=Feature.CLOCK)
 async def renewals_keep_a_driver_in_place(trial: Trial[Database]) -> None:
     """A renewed lease counts from the renewal, and is over in the millisecond of its expiry."""
     database, ingress = trial.subject, trial.subject.turn_ingress

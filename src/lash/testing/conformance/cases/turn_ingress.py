@@ -9,12 +9,14 @@ from lash.testing.conformance.samples.turns import AGENT, LEASE_MS, admitted, cl
 from lash.testing.conformance.trial import Trial
 from lash.values import TurnState
 
+USES = (Contract.SESSION_CATALOG, Contract.RUNTIME_PERSISTENCE)
+
 
 async def _state(database: Database, turn_id: str) -> TurnState:
     return (await database.turn_ingress.find_turn("root", turn_id)).state
 
 
-@case(Contract.TURN_INGRESS, rule="B-13")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-13")
 async def accepted_turns_are_known_by_their_id(trial: Trial[Database]) -> None:
     """The same input again is answered with what became of the first; other input conflicts."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -29,7 +31,7 @@ async def accepted_turns_are_known_by_their_id(trial: Trial[Database]) -> None:
     expect_equal([batch.batch_id for batch in listed], [first.batch_id], "the queue")
 
 
-@case(Contract.TURN_INGRESS, rule="B-5")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-5")
 async def only_admitted_sessions_accept_turns(trial: Trial[Database]) -> None:
     """A session that was never admitted, is deleted or belongs to another agent takes no input."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -43,7 +45,7 @@ async def only_admitted_sessions_accept_turns(trial: Trial[Database]) -> None:
         await ingress.accept_turn(turn("t1"))
 
 
-@case(Contract.TURN_INGRESS, rule="B-13")
+@case(Contract.TURN_INGRESS, uses=USES, rule="B-13")
 async def a_turn_goes_from_pending_to_committed(trial: Trial[Database]) -> None:
     """Its status follows it, and its receipt is kept with the commit."""
     database = trial.subject
@@ -60,7 +62,7 @@ async def a_turn_goes_from_pending_to_committed(trial: Trial[Database]) -> None:
     expect_equal((receipt.turn_id, receipt.head_revision), ("t1", 1), "the receipt")
 
 
-@case(Contract.TURN_INGRESS)
+@case(Contract.TURN_INGRESS, uses=USES)
 async def busy_sessions_refuse_who_does_not_want_to_wait(trial: Trial[Database]) -> None:
     """`refuse` needs a session without waiting and running work."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -76,7 +78,7 @@ async def busy_sessions_refuse_who_does_not_want_to_wait(trial: Trial[Database])
     expect_equal(accepted.known, False, "input for an idle session")
 
 
-@case(Contract.TURN_INGRESS)
+@case(Contract.TURN_INGRESS, uses=USES)
 async def an_idle_session_is_taken_up_with_its_input(trial: Trial[Database]) -> None:
     """Who accepts may drive at once if the turn has come, and only then."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -88,7 +90,7 @@ async def an_idle_session_is_taken_up_with_its_input(trial: Trial[Database]) -> 
     expect_equal(second.claimed, None, "input behind a running turn")
 
 
-@case(Contract.TURN_INGRESS)
+@case(Contract.TURN_INGRESS, uses=USES)
 async def a_waiting_turn_is_cancelled_before_it_runs(trial: Trial[Database]) -> None:
     """It leaves the queue, its id is free again, and what cannot be cancelled says why."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -102,7 +104,7 @@ async def a_waiting_turn_is_cancelled_before_it_runs(trial: Trial[Database]) -> 
     expect_equal(again.known, False, "the id of a cancelled turn is free")
 
 
-@case(Contract.TURN_INGRESS)
+@case(Contract.TURN_INGRESS, uses=USES)
 async def a_running_turn_is_told_to_stop(trial: Trial[Database]) -> None:
     """The request reaches the driver with its renewal; the commit wins and ends the request."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -119,7 +121,7 @@ async def a_running_turn_is_told_to_stop(trial: Trial[Database]) -> None:
     expect_equal(await ingress.is_cancel_requested("root", "t1"), False, "the request after the commit")
 
 
-@case(Contract.TURN_INGRESS)
+@case(Contract.TURN_INGRESS, uses=USES)
 async def ready_sessions_are_found_by_agent_and_age(trial: Trial[Database]) -> None:
     """Oldest work first, without sessions that are driven or that other agents serve."""
     database, ingress = trial.subject, trial.subject.turn_ingress
@@ -134,7 +136,7 @@ async def ready_sessions_are_found_by_agent_and_age(trial: Trial[Database]) -> N
     expect_equal(await ingress.list_unserved((AGENT,)), {}, "what is served")
 
 
-@case(Contract.TURN_INGRESS, rule="R-6", needs=Feature.SECOND_HANDLE)
+@case(Contract.TURN_INGRESS, uses=USES, rule="R-6", needs=Feature.SECOND_HANDLE)
 async def turns_are_seen_through_the_other_handle(trial: Trial[Database]) -> None:
     """What one handle accepts another one finds, claims and commits."""
     database, other = trial.subject, trial.second

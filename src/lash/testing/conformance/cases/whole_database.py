@@ -13,6 +13,7 @@ from lash.testing.conformance.trial import Trial
 from lash.values import DedupeConst, ProcessScope, ProcessWakePayload, ProcessWakeSpec, SelectPointer
 
 ROOT = ProcessScope("root")
+WAKES = (Contract.PROCESS_REGISTRY, Contract.RUNTIME_PERSISTENCE)
 COALESCING = ProcessWakeSpec(
     input=SelectPointer(pointer="/wake_input"), dedupe_key=DedupeConst(value="one at a time")
 )
@@ -22,7 +23,7 @@ async def _queued(database: Database, session_id: str = "root") -> list[str]:
     return ids(await database.runtime_persistence(session_id).list_queued_work(session_id))
 
 
-@case(Contract.DATABASE, rule="B-8")
+@case(Contract.DATABASE, rule="B-8", uses=WAKES)
 async def an_event_commits_with_the_work_it_wakes(trial: Trial[Database]) -> None:
     """A wake is in its target's queue as soon as its event is in the log, and only then."""
     database, registry = trial.subject, trial.subject.process_registry
@@ -40,7 +41,7 @@ async def an_event_commits_with_the_work_it_wakes(trial: Trial[Database]) -> Non
     expect_equal(await _queued(database), [batch.batch_id], "the queue after what wakes nobody")
 
 
-@case(Contract.DATABASE, rule="R-52")
+@case(Contract.DATABASE, rule="R-52", uses=WAKES)
 async def waiting_wakes_of_one_dedupe_key_coalesce(trial: Trial[Database]) -> None:
     """While one waits the next joins it; once it is taken up, the next is work of its own."""
     database, registry = trial.subject, trial.subject.process_registry
@@ -58,7 +59,7 @@ async def waiting_wakes_of_one_dedupe_key_coalesce(trial: Trial[Database]) -> No
     expect(left and left != first, "the later wake is not lost with the commit")
 
 
-@case(Contract.DATABASE, rule="B-5")
+@case(Contract.DATABASE, rule="B-5", uses=(*WAKES, Contract.SESSION_CATALOG))
 async def wakes_of_deleted_sessions_are_not_enqueued(trial: Trial[Database]) -> None:
     """The event is appended all the same; its wake finds nobody."""
     database, registry = trial.subject, trial.subject.process_registry
@@ -71,7 +72,7 @@ async def wakes_of_deleted_sessions_are_not_enqueued(trial: Trial[Database]) -> 
     expect_equal(len(await registry.wake_events_after("p1", 0)), 1, "the wake in the log")
 
 
-@case(Contract.DATABASE, rule="B-28")
+@case(Contract.DATABASE, rule="B-28", uses=(*WAKES, Contract.SESSION_CATALOG, Contract.TURN_INGRESS))
 async def a_wake_is_a_turn_of_its_session(trial: Trial[Database]) -> None:
     """A driver claims it like any other work, and its commit settles it."""
     database, registry = trial.subject, trial.subject.process_registry
@@ -84,7 +85,7 @@ async def a_wake_is_a_turn_of_its_session(trial: Trial[Database]) -> None:
     expect_equal(await _queued(database), [], "the queue after the turn")
 
 
-@case(Contract.DATABASE)
+@case(Contract.DATABASE, uses=Contract.RUNTIME_PERSISTENCE)
 async def sessions_of_one_database_keep_apart(trial: Trial[Database]) -> None:
     """Two sessions may use the same node ids and turn ids, and neither sees the other's."""
     database = trial.subject
@@ -100,7 +101,7 @@ async def sessions_of_one_database_keep_apart(trial: Trial[Database]) -> None:
     expect_present(await database.runtime_persistence("two").load_node("n1"), "a node of the same id")
 
 
-@case(Contract.DATABASE, rule="R-6", needs=Feature.SECOND_HANDLE)
+@case(Contract.DATABASE, rule="R-6", needs=Feature.SECOND_HANDLE, uses=WAKES)
 async def drivers_are_told_of_work_through_the_other_handle(trial: Trial[Database]) -> None:
     """Who listens for work on one handle hears of what the other one enqueues."""
     subscription = trial.second.subscribe(["queue"])
