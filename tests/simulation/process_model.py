@@ -61,7 +61,7 @@ class Model:
     now_ms: int
     processes: dict[str, Process] = field(default_factory=dict)
     queues: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # session -> (key, batch)
-    batches: int = 0
+    makers: dict[int, tuple[str, int]] = field(default_factory=dict)  # batch -> the event that made it
 
     def append(
         self, process_id: str, event_type: str, payload: Any, key: str | None, target: str | None
@@ -123,9 +123,10 @@ class Model:
         for known, batch in queue:
             if known == key:
                 return batch
-        self.batches += 1
-        queue.append((key, self.batches))
-        return self.batches
+        batch = len(self.makers) + 1
+        self.makers[batch] = (process_id, sequence)
+        queue.append((key, batch))
+        return batch
 
     def complete(self, process_id: str, output: dict[str, Any]) -> None:
         state = {"success": "completed", "failure": "failed", "cancelled": "cancelled"}[output["type"]]

@@ -261,14 +261,10 @@ class Processes(RuleBasedStateMachine):
 
     @invariant()
     def queues_agree(self) -> None:
-        carried = self._carried()
         for session_id in SESSIONS:
             store = self.world.db.runtime_persistence(session_id)
             batches = self.world.run(store.list_queued_work(session_id))
-            expected = [
-                min(place for place, batch in carried["model"].items() if batch == number)
-                for _, number in self.model.queues.get(session_id, [])
-            ]
+            expected = [self.model.makers[number] for _, number in self.model.queues.get(session_id, [])]
             assert [_place(batch.payloads[0]) for batch in batches] == expected
 
     @invariant()
