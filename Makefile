@@ -38,7 +38,7 @@ fix: $(VENV)/.dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@for script in bench/import.py bench/turns.py bench/steps.py; do $(BIN)/python $$script || exit 1; done
+	@for script in bench/import.py bench/engine.py bench/turns.py bench/steps.py bench/lang.py; do $(BIN)/python $$script || exit 1; done
 
 bench-peers:
 	@$(PY) bench/peers/install.py $(PEERS)

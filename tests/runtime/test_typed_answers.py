@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -69,3 +70,14 @@ def test_type_that_has_no_schema_is_refused() -> None:
     with pytest.raises(lash.LashError) as caught:
         lash.Session(None, None).turn("x", output=Opaque)  # type: ignore[arg-type]
     assert caught.value.code == "output_type_invalid"
+
+
+async def test_schema_does_not_fetch_what_it_refers_to(url: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    schema = {"$ref": other.as_uri()}
+    async with lash.open(url, lash.Agent("a", model=ScriptedModel(["{}"], capabilities=NATIVE))) as runtime:
+        session = await runtime.session("s")
+        with pytest.raises(lash.LashError) as caught:
+            session.turn("x", output=schema)
+        assert caught.value.code == "output_type_invalid"

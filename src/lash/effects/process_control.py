@@ -60,10 +60,8 @@ async def run_locally(
 async def _perform(registry: ProcessRegistry, command: ProcessCommand) -> ProcessEffectOutcome:
     match command:
         case StartProcess(registration=registration, grant=grant):
-            record = await registry.register_process(registration)
-            if grant is not None:
-                await registry.grant_handle(grant.owner_scope, record.id, grant.descriptor)
-            return ProcessRecordOutcome(record=record)
+            grants = () if grant is None else (grant,)
+            return ProcessRecordOutcome(record=await registry.register_process(registration, grants=grants))
         case ListProcesses(owner_scope=scope, mode=mode):
             listing = registry.list_live_handle_grants if mode == "live" else registry.list_handle_grants
             return ProcessEntriesOutcome(entries=tuple(await listing(scope)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -50,9 +50,15 @@ class OutputShape:
 
     @classmethod
     def of_schema(cls, schema: dict[str, Json]) -> OutputShape:
-        """Return the shape that a JSON Schema describes."""
+        """Return the shape that a JSON Schema describes.
+
+        Raises:
+            LashError: `output_type_invalid` when it is none, or refers to something outside itself.
+        """
         title = schema.get("title")
-        return cls(title if isinstance(title, str) and title else "answer", schema)
+        shape = cls(title if isinstance(title, str) and title else "answer", schema)
+        _ = shape._validator  # a schema that is none is refused now, not in the middle of a turn
+        return shape
 
     def problem_with(self, value: Json) -> str | None:
         """Return what is wrong with an answer, for the model to read; None if nothing is."""
@@ -78,8 +84,13 @@ class OutputShape:
         from jsonschema_rs import Draft202012Validator, ValidationError
 
         try:
-            return Draft202012Validator(self.spec.schema)
+            return Draft202012Validator(self.spec.schema, retriever=_refuse_to_fetch)
         except (ValidationError, ValueError) as problem:
             raise LashError(
                 "output_type_invalid", f"the schema of the answer is no JSON Schema: {problem}"
             ) from problem
+
+
+def _refuse_to_fetch(uri: str) -> NoReturn:
+    """Keep a schema from reading files or addresses: it may come from a request."""
+    raise ValueError(f"the schema may not refer to {uri!r}")
