@@ -8,7 +8,14 @@ import pytest
 
 from lash.backends.sql import SqliteDatabase
 from lash.errors import LashError
-from lash.values import ActivePath, EffectFilter, FullGraph, SessionMeta, ToolState
+from lash.values import (
+    ActivePath,
+    EffectFilter,
+    FullGraph,
+    RuntimeTurnCommitStamp,
+    SessionMeta,
+    ToolState,
+)
 
 from .turns import AGENT, append, drive, identity, note, turn_draft
 
@@ -126,6 +133,33 @@ async def test_an_effect_that_does_not_decode_is_named(database: SqliteDatabase,
     tamper("UPDATE effect_outcome SET digests = '['")
     problem = await refused(database.effect_journal.load_effects(identity("s", "t", 1).scope))
     assert identity("s", "t", 1).replay_key in problem.message
+
+
+async def test_a_stamp_that_does_not_decode_is_named(filled: SqliteDatabase, tamper: Tamper) -> None:
+    stamp = RuntimeTurnCommitStamp(session_id="s", turn_id="t1", turn_commit_hash="f" * 64)
+    commit = append("s", 1, note("d", "c")).replace(turn_commit=stamp)
+    store = filled.runtime_persistence("s")
+    done = await store.commit_runtime_state(commit)
+    assert await store.commit_runtime_state(commit) == done.replace(replayed=True)
+    tamper("UPDATE stamp SET manifest = '{'")
+    assert "turn 't1'" in (await refused(store.commit_runtime_state(commit))).message
+    tamper("UPDATE stamp SET turn_commit_hash = x'00'")
+    assert "turn 't1'" in (await refused(store.commit_runtime_state(commit))).message
+
+
+async def test_a_node_without_the_one_before_it_is_named(filled: SqliteDatabase, tamper: Tamper) -> None:
+    tamper("DELETE FROM node WHERE node_id = 'b'")
+    store = filled.runtime_persistence("s")
+    for read in (store.load_session(FullGraph()), store.load_node("c")):
+        assert "'c'" in (await refused(read)).message
+
+
+async def test_a_node_without_a_time_is_named(filled: SqliteDatabase, tamper: Tamper) -> None:
+    for column in (None, 10**17):
+        tamper("UPDATE node SET at_ms = ? WHERE node_id = 'b'", column)
+        store = filled.runtime_persistence("s")
+        for read in (store.load_session(ActivePath()), store.load_node("b")):
+            assert "'b'" in (await refused(read)).message
 
 
 async def test_a_receipt_meta_and_wait_that_do_not_decode_are_named(

@@ -46,7 +46,7 @@ from lash.values import (
 
 from .turns import AGENT, append, drive, identity, note, turn_commit, turn_draft
 
-LIMIT = 15  # statements of a whole turn commit; rows of one executemany count once
+LIMIT = 16  # statements of a whole turn commit; rows of one executemany count once
 
 
 @contextmanager

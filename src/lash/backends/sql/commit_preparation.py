@@ -11,6 +11,8 @@ import hashlib
 import msgspec
 
 from lash.backends.sql.effect_rows import EffectKey, effect_key, scope_hash
+from lash.backends.sql.node_rows import PreparedNode
+from lash.backends.sql.receipts import StoredReceipt, stored_receipt
 from lash.errors import LashError
 from lash.rules.blobs import bare_refs, component_blobs
 from lash.rules.commits import check_binding, is_recorded
@@ -21,19 +23,17 @@ from lash.values import (
     EffectScope,
     RuntimeCommit,
     RuntimeCommitResult,
-    SessionNodeRecord,
     TurnSettlement,
     UnwrittenEffect,
     bytes_hash,
     checkpoint_manifest,
-    encode_record,
 )
 
 
 class PreparedSettlement(msgspec.Struct, frozen=True, kw_only=True):
     """What a commit settles, ready to be stored."""
 
-    receipt_body: bytes
+    receipt: StoredReceipt
     scope: EffectScope
     scope_hash: int
     lines: tuple[tuple[EffectKey, UnwrittenEffect], ...]
@@ -49,8 +49,7 @@ class PreparedCommit(msgspec.Struct, frozen=True, kw_only=True):
 
     commit: RuntimeCommit
     result: RuntimeCommitResult
-    result_body: bytes
-    nodes: list[tuple[SessionNodeRecord, bytes]]
+    nodes: list[PreparedNode]
     manifest_body: bytes
     config: bytes
     frames: bytes
@@ -86,8 +85,7 @@ def prepare_commit(commit: RuntimeCommit, bound_session_id: str | None) -> Prepa
     return PreparedCommit(
         commit=commit,
         result=result,
-        result_body=encode_record(result),
-        nodes=[(node, exact_bytes(node, what=f"node {node.node_id!r}")) for node in commit.nodes],
+        nodes=[PreparedNode.of(node) for node in commit.nodes],
         manifest_body=manifest_body,
         config=config,
         frames=frames,
@@ -119,7 +117,7 @@ def _prepare_settlement(
         lines.setdefault(effect_key(line.identity), line)  # the first result of an effect stands
     receipt = settlement.receipt.replace(head_revision=head_revision)
     return PreparedSettlement(
-        receipt_body=exact_bytes(receipt, what=f"receipt of turn {scope.turn_id!r}"),
+        receipt=stored_receipt(receipt),
         scope=scope,
         scope_hash=scope_hash(scope),
         lines=tuple(lines.items()),

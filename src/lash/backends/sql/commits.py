@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from lash.backends.sql.commit_preparation import PreparedCommit, PreparedSettlement
+from lash.backends.sql.digests import packed_digest, unpacked_digest
 from lash.backends.sql.effect_rows import (
     INSERT_LINE,
     StoredEffect,
@@ -29,7 +30,7 @@ from lash.backends.sql.node_rows import (
     places,
     session_range,
 )
-from lash.backends.sql.queue_rows import LEAVE_TURN, SETTLE_ROWS, held_under, seq_list, taken_rows
+from lash.backends.sql.queue_rows import LEAVE_TURN, complete_rows, held_under, seq_list, taken_rows
 from lash.backends.sql.session_rows import (
     SessionRow,
     announce,
@@ -45,10 +46,11 @@ from lash.rules.turns import missed_by
 from lash.values import (
     EffectState,
     GraphReplaceFull,
-    QueuedWorkState,
     RuntimeCommit,
     RuntimeCommitResult,
+    SessionCheckpoint,
     TokenLedgerEntry,
+    checkpoint_ref,
     decode_record,
     encode_record,
 )
@@ -57,8 +59,19 @@ from lash.values import (
 class StampRow(msgspec.Struct, frozen=True, gc=False):
     """A recorded turn commit."""
 
-    turn_commit_hash: str
-    result: bytes
+    turn_id: str
+    turn_commit_hash: bytes
+    head_revision: int
+    manifest: bytes
+
+    @property
+    def recorded_hash(self) -> str:
+        """The hash of the commit that is recorded.
+
+        Raises:
+            LashError: `stored_data_corrupt`.
+        """
+        return unpacked_digest(self.turn_commit_hash, table="stamp", what=f"turn {self.turn_id!r}")
 
 
 class KnownState(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +86,15 @@ class KnownState(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[StoredEffect]
 
 
-FIND_STAMP = """SELECT turn_commit_hash, result FROM stamp
+FIND_STAMP = """SELECT turn_id, turn_commit_hash, head_revision, manifest FROM stamp
     WHERE sid = (SELECT sid FROM session WHERE session_id = ?) AND turn_id = ?"""
 FIND_COUNTED = """SELECT key FROM usage_counted WHERE sid = (SELECT sid FROM session WHERE session_id = ?)
     AND key IN (SELECT value FROM json_each(?))"""
 FIND_REFS = "SELECT ref FROM blob WHERE ref IN (SELECT value FROM json_each(?))"
 ADD_BLOB = "INSERT INTO blob (ref, body) VALUES (?, ?) ON CONFLICT (ref) DO NOTHING"
 ADD_COUNTED = "INSERT INTO usage_counted (sid, key) VALUES (?, ?)"
-ADD_STAMP = "INSERT INTO stamp (sid, turn_id, turn_commit_hash, result, receipt) VALUES (?, ?, ?, ?, ?)"
+ADD_STAMP = """INSERT INTO stamp (sid, turn_id, turn_commit_hash, head_revision, manifest, receipt, node_tails)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 SET_HEAD = """UPDATE session SET revision = ?, leaf_node_id = ?, path_digest = ?, next_seq = ?,
     current_agent_frame_id = ?, checkpoint_ref = ?, manifest = ?, ledger = ?, setup_hash = ?,
     updated_at_ms = ?, lease_owner_id = ?, lease_token = ?, lease_claimed_at_ms = ?,
@@ -152,7 +166,7 @@ async def _read(tx: Tx, prepared: PreparedCommit) -> KnownState:
 def _facts(commit: RuntimeCommit, known: KnownState) -> CommitFacts:
     session = known.session
     return CommitFacts(
-        recorded_hash=None if known.stamp is None else known.stamp.turn_commit_hash,
+        recorded_hash=None if known.stamp is None else known.stamp.recorded_hash,
         lease=NO_LEASE if session is None else session.lease,
         head_revision=0 if session is None else session.revision,
         held={
@@ -171,7 +185,13 @@ def _stored_result(commit: RuntimeCommit, stamp: StampRow | None) -> RuntimeComm
     assert stamp is not None
     assert commit.turn_commit is not None
     what = f"table stamp: turn {commit.turn_commit.turn_id!r} of session {commit.session_id!r}"
-    return decode_record(RuntimeCommitResult, stamp.result, what=what).replace(replayed=True)
+    manifest = decode_record(SessionCheckpoint, stamp.manifest, what=what)
+    return RuntimeCommitResult(
+        head_revision=stamp.head_revision,
+        checkpoint_ref=checkpoint_ref(manifest),
+        manifest=manifest,
+        replayed=True,
+    )
 
 
 async def _write_nodes(tx: Tx, sid: int, prepared: PreparedCommit, known: KnownState) -> int:
@@ -254,7 +274,7 @@ async def _settle_queue(tx: Tx, commit: RuntimeCommit, taken: Sequence[QueueRow]
         row for c in commit.completed_queue_claims for row in held_under(taken, c.claim_id, c.lease_token)
     ]
     if completed:
-        await tx.write(SETTLE_ROWS, QueuedWorkState.COMPLETED.value, tx.now_ms, seq_list(completed))
+        await complete_rows(tx, completed)
     if commit.settlement is None:
         return False
     missed = missed_by(taken, commit.settlement.receipt.turn_id, {row.batch_id for row in completed})
@@ -292,5 +312,13 @@ async def _bring_lines(
 async def _write_stamp(tx: Tx, sid: int, prepared: PreparedCommit) -> None:
     stamp, settlement = prepared.commit.turn_commit, prepared.settlement
     if stamp is not None:
-        receipt = None if settlement is None else settlement.receipt_body
-        await tx.write(ADD_STAMP, sid, stamp.turn_id, stamp.turn_commit_hash, prepared.result_body, receipt)
+        await tx.write(
+            ADD_STAMP,
+            sid,
+            stamp.turn_id,
+            packed_digest(stamp.turn_commit_hash),
+            prepared.result.head_revision,
+            prepared.manifest_body,
+            None if settlement is None else settlement.receipt.body,
+            None if settlement is None else settlement.receipt.tails,
+        )

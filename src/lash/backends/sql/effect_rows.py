@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from lash.backends.sql.digests import packed_digest, unpacked_digest
 from lash.backends.sql.engine import Query, Tx, Value
 from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
@@ -29,6 +30,7 @@ from lash.values import (
 )
 
 _KEY_PREFIX_CHARS = 40
+_KEY_MARKS = {(False, False): "=", (True, False): "+", (False, True): "-", (True, True): "*"}
 
 
 class EffectKey(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ class StoredEffect(msgspec.Struct, frozen=True, gc=False):
     scope_type: str
     scope_id: str
     replay_key: str
-    envelope_hash: str
+    packed_hash: bytes
     kind: str
     effect_id: str
     label: str
@@ -68,6 +70,15 @@ class StoredEffect(msgspec.Struct, frozen=True, gc=False):
     claim_expires_at_ms: int
     digests: bytes | None
     outcome: bytes | None
+
+    @property
+    def envelope_hash(self) -> str:
+        """The hash of what the effect was asked to do.
+
+        Raises:
+            LashError: `stored_data_corrupt`.
+        """
+        return unpacked_digest(self.packed_hash, table="effect", what=f"effect_seq {self.effect_seq}")
 
     @property
     def row(self) -> EffectRow:
@@ -90,7 +101,7 @@ class StoredEffect(msgspec.Struct, frozen=True, gc=False):
     @property
     def full_key(self) -> str:
         """The replay key as callers know it."""
-        return expanded_key(self.scope, self.replay_key)
+        return expanded_key(self.scope, self.replay_key, self.effect_id)
 
     def is_at(self, key: EffectKey) -> bool:
         """Whether this is the line under a key, and not one whose hashes happen to be the same."""
@@ -208,17 +219,30 @@ def scope_of(scope_type: str, scope_id: str, session_id: str | None) -> EffectSc
     raise corrupt("effect", f"scope {scope_id!r}", f"{scope_type!r} is no type of scope")
 
 
-def shortened_key(scope: EffectScope, replay_key: str) -> str:
-    """Return a replay key as it is stored: without the session and the turn that its scope says already."""
-    start = f"{scope.session_id}:{scope.turn_id}:"
-    if scope.type == "turn" and replay_key.startswith(start):
-        return "+" + replay_key[len(start) :]
-    return "=" + replay_key
+def shortened_key(scope: EffectScope, replay_key: str, effect_id: str) -> str:
+    """Return a replay key as it is stored: without what its scope and the effect's id say already.
+
+    The first character tells what was left out: the session and the turn, the effect id at the end, or both.
+    """
+    start, end = f"{scope.session_id}:{scope.turn_id}:", f":{effect_id}"
+    has_start = scope.type == "turn" and replay_key.startswith(start)
+    rest = replay_key[len(start) :] if has_start else replay_key
+    has_end = rest.endswith(end)
+    return _KEY_MARKS[has_start, has_end] + (rest[: -len(end)] if has_end else rest)
 
 
-def expanded_key(scope: EffectScope, stored: str) -> str:
-    """Return the replay key that `shortened_key` stored."""
-    return stored[1:] if stored[:1] == "=" else f"{scope.session_id}:{scope.turn_id}:{stored[1:]}"
+def expanded_key(scope: EffectScope, stored: str, effect_id: str) -> str:
+    """Return the replay key that `shortened_key` stored.
+
+    Raises:
+        LashError: `stored_data_corrupt`.
+    """
+    parts = next((parts for parts, mark in _KEY_MARKS.items() if stored[:1] == mark), None)
+    if parts is None:
+        raise corrupt("effect", f"scope {scope.key!r}", f"{stored!r} is no replay key")
+    has_start, has_end = parts
+    start = f"{scope.session_id}:{scope.turn_id}:" if has_start else ""
+    return start + stored[1:] + (f":{effect_id}" if has_end else "")
 
 
 def _identity_columns(sid: int, key: EffectKey, identity: EffectIdentity) -> tuple[Value, ...]:
@@ -227,8 +251,8 @@ def _identity_columns(sid: int, key: EffectKey, identity: EffectIdentity) -> tup
         key.scope_hash,
         key.key_hash,
         *scope_columns(key.scope),
-        shortened_key(key.scope, key.replay_key),
-        identity.envelope_hash,
+        shortened_key(key.scope, key.replay_key, identity.effect_id),
+        packed_digest(identity.envelope_hash),
         identity.kind.value,
         identity.effect_id,
         identity.label,

@@ -3,7 +3,7 @@
 A run is an unbroken line: consecutive numbers, each the parent of the next. A node's row names the first
 number of its run and the parent of that first node. So a path is read from its leaf as one range for each
 run, and a history without branches is one range whatever its length. Inserting keeps this true with what is
-known of the parent alone.
+known of the parent alone, and the parent of every node but a run's first is the row before it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.engine import Query, Tx, Value
+from lash.backends.sql.node_bodies import NodeBody, node_json, spelled_out, timed_body
 from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
 from lash.errors import LashError
-from lash.values import SessionNodeRecord, decode_record
+from lash.values import SessionNodeRecord, decode_record, encode_record
 
 _SEQ_BITS = 32
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
@@ -51,8 +52,39 @@ class NodeRow(msgspec.Struct, frozen=True, gc=False):
 
     key: int
     node_id: str
+    run_seq: int
     hidden: int
+    at_ms: int | None
     body: bytes
+
+    @property
+    def follows_its_parent(self) -> bool:
+        """Whether the row before this one is the parent."""
+        return self.key & _SEQ_MASK > self.run_seq
+
+
+class PreparedNode(msgspec.Struct, frozen=True, gc=False):
+    """A node that is about to be stored, encoded but for its place."""
+
+    node_id: str
+    parent_node_id: str | None
+    at_ms: int | None
+    content: NodeBody
+    body: bytes
+
+    @classmethod
+    def of(cls, node: SessionNodeRecord) -> PreparedNode:
+        """Encode a node.
+
+        Raises:
+            LashError: `json_not_representable`.
+        """
+        at_ms, content = timed_body(node)
+        return cls(node.node_id, node.parent_node_id, at_ms, content, content.stored())
+
+    def body_with_parent(self) -> bytes:
+        """Return the body of a node that begins a run below another one."""
+        return msgspec.structs.replace(self.content, parent_node_id=self.parent_node_id).stored()
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -70,9 +102,10 @@ FIND_PLACES = f"""SELECT {_PLACE} FROM node
 FIND_PLACE = f"SELECT {_PLACE} FROM node WHERE key >> 32 = ? AND node_id = ?"  # noqa: S608
 PLACE_AT = f"SELECT {_PLACE} FROM node WHERE key = ?"  # noqa: S608
 LIST_PLACES = f"SELECT {_PLACE} FROM node WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
-READ_RANGE = "SELECT key, node_id, hidden, body FROM node WHERE key BETWEEN ? AND ? ORDER BY key"
-READ_NODE = "SELECT key, node_id, hidden, body FROM node WHERE key >> 32 = ? AND node_id = ?"
-INSERT_NODE = "INSERT INTO node (key, node_id, run_seq, run_parent, body) VALUES (?, ?, ?, ?, ?)"
+_ROW = "key, node_id, run_seq, hidden, at_ms, body"
+READ_RANGE = f"SELECT {_ROW} FROM node WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
+READ_NODE = f"SELECT {_ROW} FROM node WHERE key >> 32 = ? AND node_id = ?"  # noqa: S608
+INSERT_NODE = "INSERT INTO node (key, node_id, run_seq, run_parent, at_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_RANGE = "DELETE FROM node WHERE key BETWEEN ? AND ?"
 
 
@@ -89,23 +122,23 @@ def session_range(sid: int) -> tuple[int, int]:
 def placed_rows(
     sid: int,
     next_seq: int,
-    nodes: Sequence[tuple[SessionNodeRecord, bytes]],
+    nodes: Sequence[PreparedNode],
     known: Mapping[str, NodePlace],
-) -> list[tuple[int, str, int, int | None, bytes]]:
+) -> list[tuple[Value, ...]]:
     """Return the rows that store new nodes, in the order of `INSERT_NODE`'s parameters.
 
     Args:
         sid: The session's number.
         next_seq: The number of the first of them.
-        nodes: The nodes with their encoded form; a parent may be any of them, or known.
+        nodes: The nodes; a parent may be any of them, or known.
         known: Where the parents stand that are stored already, by id.
     """
-    numbers = {node.node_id: next_seq + index for index, (node, _) in enumerate(nodes)}
+    numbers = {node.node_id: next_seq + index for index, node in enumerate(nodes)}
     runs: dict[int, tuple[int, int | None]] = {
         place.seq: (place.run_seq, place.run_parent) for place in known.values()
     }
-    rows = []
-    for seq, (node, body) in enumerate(nodes, start=next_seq):
+    rows: list[tuple[Value, ...]] = []
+    for seq, node in enumerate(nodes, start=next_seq):
         parent_id = node.parent_node_id
         if parent_id is None:
             run: tuple[int, int | None] = (seq, None)
@@ -115,7 +148,8 @@ def placed_rows(
                 parent = known[parent_id].seq
             run = runs[parent] if parent == seq - 1 else (seq, parent)
         runs[seq] = run
-        rows.append((node_key(sid, seq), node.node_id, run[0], run[1], body))
+        body = node.body if run[1] is None or run[0] < seq else node.body_with_parent()
+        rows.append((node_key(sid, seq), node.node_id, *run, node.at_ms, body))
     return rows
 
 
@@ -162,30 +196,70 @@ async def read_run(tx: Tx, sid: int, run: Run) -> list[NodeRow]:
     return rows
 
 
-def decode_nodes(session_id: str, rows: Sequence[NodeRow]) -> tuple[SessionNodeRecord, ...]:
-    """Return the nodes of rows. All at once where that works: it is several times faster than one by one.
+def decode_nodes(
+    session_id: str, rows: Sequence[NodeRow], *, before: NodeRow | None = None
+) -> tuple[SessionNodeRecord, ...]:
+    """Return the live nodes of rows. All at once where that works: it is several times faster than one by one.
+
+    Args:
+        session_id: Whose they are.
+        rows: Runs, or the rest of one, hidden rows included: they are parents, too.
+        before: The row before the first one, when that is the first one's parent.
 
     Raises:
-        LashError: `stored_data_corrupt`, naming the first node that does not decode.
+        LashError: `stored_data_corrupt`, naming the first node that cannot be read.
     """
+    texts: list[bytes] = []
+    last_key, last_id = (0, b"") if before is None else (before.key, encode_record(before.node_id))
+    for row in rows:
+        node_id = encode_record(row.node_id)
+        parent_id = None
+        if row.follows_its_parent:
+            if last_key != row.key - 1:
+                raise parent_missing(session_id, row)
+            parent_id = last_id
+        if not row.hidden:
+            texts.append(_json_of(session_id, row, node_id, parent_id))
+        last_key, last_id = row.key, node_id
     try:
-        nodes = _node_list.decode(b"[" + b",".join([row.body for row in rows]) + b"]")
+        nodes = _node_list.decode(spelled_out(b"[" + b",".join(texts) + b"]"))
     except (msgspec.DecodeError, UnicodeDecodeError):
         nodes = ()
-    if len(nodes) == len(rows):
+    if len(nodes) == len(texts):
         return nodes
-    return tuple(decode_node(session_id, row) for row in rows)
+    live = (row for row in rows if not row.hidden)
+    return tuple(_decoded(session_id, row, text) for row, text in zip(live, texts, strict=True))
 
 
-def decode_node(session_id: str, row: NodeRow) -> SessionNodeRecord:
-    """Return the node of a row.
+def decode_node(session_id: str, row: NodeRow, parent_id: str | None) -> SessionNodeRecord:
+    """Return the node of a row, given the id of the row before it if that is its parent.
 
     Raises:
         LashError: `stored_data_corrupt`.
     """
+    parent = None if parent_id is None else encode_record(parent_id)
+    return _decoded(session_id, row, _json_of(session_id, row, encode_record(row.node_id), parent))
+
+
+def parent_missing(session_id: str, row: NodeRow) -> LashError:
+    """Return the error for a row whose parent should be the row before it, and is not there."""
+    what = f"node {row.node_id!r} of session {session_id!r}"
+    return corrupt("node", what, "the node before it is its parent, and is not stored")
+
+
+def _json_of(session_id: str, row: NodeRow, node_id: bytes, parent_id: bytes | None) -> bytes:
+    try:
+        return node_json(node_id, row.at_ms, parent_id, row.body)
+    except ValueError as problem:
+        raise corrupt("node", f"node {row.node_id!r} of session {session_id!r}", problem) from problem
+
+
+def _decoded(session_id: str, row: NodeRow, text: bytes) -> SessionNodeRecord:
     try:
         return decode_record(
-            SessionNodeRecord, row.body, what=f"table node: node {row.node_id!r} of session {session_id!r}"
+            SessionNodeRecord,
+            spelled_out(text),
+            what=f"table node: node {row.node_id!r} of session {session_id!r}",
         )
     except LashError as problem:
         problem.facts.update(table="node", session_id=session_id, node_id=row.node_id)

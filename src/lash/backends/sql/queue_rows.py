@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from lash.backends.sql.digests import packed_digest
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
@@ -23,6 +24,7 @@ from lash.values import (
     QueuedWorkBatchDraft,
     QueuedWorkClaim,
     QueuedWorkItem,
+    QueuedWorkState,
     SlotPolicy,
     decode_record,
 )
@@ -141,6 +143,7 @@ INSERT_BATCH = """INSERT INTO queue (sid, batch_id, state, settled_at_ms, source
     wake_sequence, taken, claim_id, claim_owner_id, claim_token, claimed_at_ms, claim_expires_at_ms,
     fencing_token, run_turn_id, runs)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING enqueue_seq"""
+DROP_ITEMS = "DELETE FROM queue_items WHERE enqueue_seq IN (SELECT value FROM json_each(?))"
 INSERT_ITEMS = "INSERT INTO queue_items (enqueue_seq, items) VALUES (?, ?)"
 CLAIM_ROWS = """UPDATE queue SET state = 'claimed', taken = 1, claim_id = ?, claim_owner_id = ?,
     claim_token = ?, claimed_at_ms = ?, claim_expires_at_ms = ?, fencing_token = ?, run_turn_id = ?,
@@ -154,7 +157,8 @@ GIVE_BACK_ROWS = """UPDATE queue SET state = 'pending', taken = run_turn_id IS N
 LEAVE_TURN = """UPDATE queue SET state = 'pending', taken = 0, claim_id = NULL, claim_owner_id = NULL,
     claim_token = NULL, claim_expires_at_ms = 0, run_turn_id = NULL, injected_effect_id = NULL, runs = 0
     WHERE enqueue_seq IN (SELECT value FROM json_each(?))"""
-SETTLE_ROWS = """UPDATE queue SET state = ?, settled_at_ms = ?, claim_token = NULL, claim_expires_at_ms = 0
+SETTLE_ROWS = """UPDATE queue SET state = ?, settled_at_ms = ?, claim_id = NULL, claim_owner_id = NULL,
+    claim_token = NULL, claimed_at_ms = 0, claim_expires_at_ms = 0, run_turn_id = nullif(run_turn_id, turn_id)
     WHERE enqueue_seq IN (SELECT value FROM json_each(?))"""
 
 
@@ -195,7 +199,7 @@ async def insert_batch(
     terms: ClaimTerms | None = None,
     is_completed: bool = False,
 ) -> QueuedWorkBatch:
-    """Store a batch, claimed for its own turn if `terms` are given."""
+    """Store a batch, claimed for its own turn if `terms` are given; a completed one without its items."""
     wake = keyed_wake(draft)
     state = "completed" if is_completed else "pending" if terms is None else "claimed"
     seq = await tx.fetch_one(
@@ -213,7 +217,7 @@ async def insert_batch(
         tx.now_ms,
         agent,
         turn_id,
-        content_hash,
+        None if content_hash is None else packed_digest(content_hash),
         None if wake is None else wake[0],
         None if wake is None else wake[1],
         0 if terms is None else 1,
@@ -227,7 +231,8 @@ async def insert_batch(
         0 if terms is None else 1,
     )
     assert seq is not None
-    await tx.write(INSERT_ITEMS, seq, body.body)
+    if not is_completed:
+        await tx.write(INSERT_ITEMS, seq, body.body)
     return QueuedWorkBatch(
         batch_id=body.batch_id,
         session_id=draft.session_id,
@@ -268,6 +273,14 @@ async def claim_rows(
         seqs,
     )
     return terms.claim(session_id, fence, [row.batch() for row in batches])
+
+
+async def complete_rows(tx: Tx, rows: Sequence[QueueRow]) -> None:
+    """Settle rows as completed. The input of an accepted turn is history now and is not kept twice."""
+    await tx.write(SETTLE_ROWS, QueuedWorkState.COMPLETED.value, tx.now_ms, seq_list(rows))
+    accepted = [row for row in rows if row.turn_id is not None]
+    if accepted:
+        await tx.write(DROP_ITEMS, seq_list(accepted))
 
 
 def seq_list(rows: Sequence[QueueRow]) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from lash.backends.sql.commits import decode_ledger
 from lash.backends.sql.engine import Tx
 from lash.backends.sql.node_rows import (
+    PLACE_AT,
     READ_NODE,
     READ_RANGE,
     NodePlace,
@@ -18,6 +19,7 @@ from lash.backends.sql.node_rows import (
     decode_node,
     decode_nodes,
     find_place,
+    parent_missing,
     read_run,
     runs_to,
     session_range,
@@ -122,7 +124,12 @@ async def read_node(tx: Tx, bound_session_id: str | None, node_id: str) -> Sessi
     session_id = await resolve(tx, bound_session_id)
     head = None if session_id is None else await tx.fetch_one(HeadRow, FIND_HEAD, session_id)
     row = None if head is None else await tx.fetch_one(NodeRow, READ_NODE, head.sid, node_id)
-    return None if head is None or row is None or row.hidden else decode_node(head.session_id, row)
+    if head is None or row is None or row.hidden:
+        return None
+    parent = await tx.fetch_one(NodePlace, PLACE_AT, row.key - 1) if row.follows_its_parent else None
+    if parent is None and row.follows_its_parent:
+        raise parent_missing(head.session_id, row)
+    return decode_node(head.session_id, row, None if parent is None else parent.node_id)
 
 
 async def read_path_since(
@@ -139,8 +146,8 @@ async def read_path_since(
     newer: list[Run] = []
     for run in await runs_to(tx, head.sid, await _leaf_of(tx, head, head.leaf_node_id)):
         if run.first <= known.seq <= run.last:
-            rest = [Run(known.seq + 1, run.last)] if known.seq < run.last else []
-            return decode_nodes(head.session_id, await _live_rows(tx, head.sid, [*newer, *rest]))
+            first, *rows = await _rows(tx, head.sid, [*newer, Run(known.seq, run.last)])
+            return decode_nodes(head.session_id, rows, before=first)
         newer.append(run)
     return None
 
@@ -164,20 +171,17 @@ async def _read_graph(tx: Tx, head: HeadRow, scope: SessionReadScope) -> Session
                 place = await _leaf_of(tx, head, head.leaf_node_id)
                 leaf = await visible_leaf_of(tx, head.sid, place)
             rows = await tx.fetch_all(NodeRow, READ_RANGE, *session_range(head.sid))
-            live = [row for row in rows if not row.hidden]
-            return SessionGraph(nodes=decode_nodes(head.session_id, live), leaf_node_id=leaf)
+            return SessionGraph(nodes=decode_nodes(head.session_id, rows), leaf_node_id=leaf)
         case ActivePath(leaf_node_id=asked):
             if asked is None and head.leaf_node_id is None:
                 return SessionGraph()
-            rows = await _path(tx, head, asked)
-            return SessionGraph(
-                nodes=decode_nodes(head.session_id, rows), leaf_node_id=rows[-1].node_id if rows else None
-            )
+            nodes = decode_nodes(head.session_id, await _path(tx, head, asked))
+            return SessionGraph(nodes=nodes, leaf_node_id=nodes[-1].node_id if nodes else None)
     assert_never(scope)
 
 
 async def _path(tx: Tx, head: HeadRow, asked: str | None) -> list[NodeRow]:
-    """Return the live rows of a path, root first: it goes through hidden nodes (R-40)."""
+    """Return the rows of a path, root first: it goes through hidden nodes (R-40)."""
     if asked is None:
         leaf = await _leaf_of(tx, head, head.leaf_node_id or "")
     else:
@@ -186,15 +190,15 @@ async def _path(tx: Tx, head: HeadRow, asked: str | None) -> list[NodeRow]:
             check_explicit_leaf(asked, ())
         assert place is not None
         leaf = place
-    return await _live_rows(tx, head.sid, await runs_to(tx, head.sid, leaf))
+    return await _rows(tx, head.sid, await runs_to(tx, head.sid, leaf))
 
 
-async def _live_rows(tx: Tx, sid: int, runs: Sequence[Run]) -> list[NodeRow]:
-    """Return the live rows of runs that are given leaf first, root first."""
+async def _rows(tx: Tx, sid: int, runs: Sequence[Run]) -> list[NodeRow]:
+    """Return the rows of runs that are given leaf first, root first."""
     rows: list[NodeRow] = []
     for run in reversed(runs):
         rows += await read_run(tx, sid, run)
-    return [row for row in rows if not row.hidden]
+    return rows
 
 
 async def _leaf_of(tx: Tx, head: HeadRow, leaf_node_id: str) -> NodePlace:

@@ -73,6 +73,7 @@ CREATE TABLE node (
     run_seq INTEGER NOT NULL,
     run_parent INTEGER,
     hidden INTEGER NOT NULL DEFAULT 0,       -- tombstoned
+    at_ms INTEGER,                           -- NULL: the body has the time
     body BLOB NOT NULL
 );
 CREATE UNIQUE INDEX node_by_id ON node (key >> 32, node_id);
@@ -86,9 +87,11 @@ CREATE TABLE stamp (
     stamp_seq INTEGER PRIMARY KEY,
     sid INTEGER NOT NULL,
     turn_id TEXT NOT NULL,
-    turn_commit_hash TEXT NOT NULL,
-    result BLOB NOT NULL,
-    receipt BLOB
+    turn_commit_hash BLOB NOT NULL,
+    head_revision INTEGER NOT NULL,
+    manifest BLOB NOT NULL,
+    receipt BLOB,
+    node_tails BLOB                          -- of the receipt's node ids; see `receipts`
 );
 CREATE UNIQUE INDEX stamp_by_turn ON stamp (sid, turn_id);
 CREATE TABLE usage_counted (
@@ -113,7 +116,7 @@ CREATE TABLE queue (
     enqueued_at_ms INTEGER NOT NULL,
     agent TEXT,
     turn_id TEXT,
-    content_hash TEXT,
+    content_hash BLOB,
     wake_process_id TEXT,
     wake_sequence INTEGER,
     taken INTEGER NOT NULL DEFAULT 0,        -- under a claim, live or not, or part of a turn
@@ -127,7 +130,8 @@ CREATE TABLE queue (
     injected_effect_id TEXT,
     runs INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE queue_items (                   -- apart, so that a claim does not write the payloads again
+CREATE TABLE queue_items (                   -- apart, so that a claim does not write the payloads again;
+    -- without those of turns that are committed: the history has them
     enqueue_seq INTEGER PRIMARY KEY,
     items BLOB NOT NULL
 );
@@ -146,7 +150,7 @@ CREATE TABLE effect (
     scope_type TEXT NOT NULL,
     scope_id TEXT NOT NULL,
     replay_key TEXT NOT NULL,
-    envelope_hash TEXT NOT NULL,
+    envelope_hash BLOB NOT NULL,
     kind TEXT NOT NULL,
     effect_id TEXT NOT NULL,
     label TEXT NOT NULL,

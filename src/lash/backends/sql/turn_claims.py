@@ -11,10 +11,10 @@ from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.queue_rows import (
     BATCHES_AT,
     NEXT_SCHEDULED_ROW,
-    SETTLE_ROWS,
     BatchRow,
     ClaimTerms,
     claim_rows,
+    complete_rows,
     free_rows,
     seq_list,
     taken_rows,
@@ -34,7 +34,6 @@ from lash.values import (
     EffectRecord,
     EffectScope,
     QueuedWorkClaim,
-    QueuedWorkState,
     SessionLease,
     TurnInputPayload,
 )
@@ -113,7 +112,7 @@ async def claim_next_turn(
         (stamps,) = await tx.read(receipt_of(session_id, turn_id))
         if not stamps:
             return await _take(tx, session, group, turn_id, agent, terms)
-        await tx.write(SETTLE_ROWS, QueuedWorkState.COMPLETED.value, tx.now_ms, seq_list(group.all_rows))
+        await complete_rows(tx, group.all_rows)
         tx.notify(f"session:{session_id}")
 
 

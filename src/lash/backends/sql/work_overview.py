@@ -65,6 +65,7 @@ class HeldEffect(msgspec.Struct, frozen=True, gc=False):
     scope_type: str
     scope_id: str
     replay_key: str
+    effect_id: str
 
 
 # The recursive part steps from one session with work to the next through the index, past all rows between.
@@ -99,7 +100,7 @@ BATCHES_OF_OWNERS = """SELECT s.session_id FROM queue q JOIN session s USING (si
 FREE_BATCHES = """UPDATE queue SET state = 'pending', taken = run_turn_id IS NOT NULL, claim_id = NULL,
     claim_owner_id = NULL, claim_token = NULL, claim_expires_at_ms = 0
     WHERE settled_at_ms IS NULL AND claim_owner_id IN (SELECT value FROM json_each(?))"""
-EFFECTS_OF_OWNERS = """SELECT e.effect_seq, s.session_id, e.scope_type, e.scope_id, e.replay_key
+EFFECTS_OF_OWNERS = """SELECT e.effect_seq, s.session_id, e.scope_type, e.scope_id, e.replay_key, e.effect_id
     FROM effect e LEFT JOIN session s USING (sid)
     WHERE e.claim_owner_id IN (SELECT value FROM json_each(?))"""
 FREE_EFFECTS = """UPDATE effect SET claim_owner_id = NULL, claim_token = NULL, claim_expires_at_ms = 0
@@ -155,7 +156,7 @@ def _announce(tx: Tx, session_ids: Iterable[str], effects: Iterable[HeldEffect])
         announce(tx, session_id, queue=True)
     for effect in effects:
         scope = scope_of(effect.scope_type, effect.scope_id, effect.session_id)
-        tx.notify(f"effect:{expanded_key(scope, effect.replay_key)}")
+        tx.notify(f"effect:{expanded_key(scope, effect.replay_key, effect.effect_id)}")
 
 
 def _ready(rows: Sequence[WaitingRow], now_ms: int, dead: frozenset[str]) -> ReadySession | None:

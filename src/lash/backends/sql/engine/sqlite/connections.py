@@ -14,7 +14,7 @@ _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
 def open_writer(path: str, settings: SqliteSettings) -> apsw.Connection:
     """Open, and create if need be, the database for writing. Its contents are not touched yet."""
     connection = _open(path, settings, _READ_WRITE | apsw.SQLITE_OPEN_CREATE)
-    connection.execute("PRAGMA page_size=4096")  # counts for a file that is still empty
+    connection.execute("PRAGMA page_size=8192")  # counts for a file that is still empty
     return connection
 
 
