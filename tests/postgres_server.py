@@ -129,7 +129,9 @@ def _unprivileged_account() -> pwd.struct_passwd | None:
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             return pwd.getpwnam(name)
-    raise NotRunning("the tests run as root, PostgreSQL must not, and there is no account 'postgres' or 'nobody'")
+    raise NotRunning(
+        "the tests run as root, PostgreSQL must not, and there is no account 'postgres' or 'nobody'"
+    )
 
 
 def _programs() -> Path:

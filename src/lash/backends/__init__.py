@@ -39,8 +39,8 @@ def open_database(
     """Return the database that a URL names. Nothing is opened before `connect` or its first use.
 
     Args:
-        url: A path, `sqlite:///PATH`, `memory:`, `postgresql://…`, or a URL whose scheme a package offers under the entry
-            point group `lash.backends`.
+        url: A path, `sqlite:///PATH`, `memory:`, `postgresql://…`, or a URL whose scheme a package offers
+            under the entry point group `lash.backends`.
         clock: Where time comes from; the machine's clock by default.
         ids: Where ids come from; random by default.
         test_clock: A clock that a test sets, used in place of every other one, a server's included.

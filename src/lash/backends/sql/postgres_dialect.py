@@ -126,7 +126,7 @@ def _locks(sql: str, text: str) -> Locks:
     def locks(params: tuple[Value, ...]) -> Iterator[Lock]:
         for kind, index in by:
             if params[index] is not None:
-                yield Lock(f"{kind} {params[index]}")
+                yield Lock(f"{kind} {params[index]!r}")
 
     return locks
 
@@ -135,7 +135,7 @@ def _each_of(kind: str) -> Locks:
     """Lock every item of the list that is the first parameter."""
 
     def locks(params: tuple[Value, ...]) -> Iterable[Lock]:
-        return [Lock(f"{kind} {item}") for item in msgspec.json.decode(str(params[0]))]
+        return [Lock(f"{kind} {item!r}") for item in msgspec.json.decode(str(params[0]))]
 
     return locks
 

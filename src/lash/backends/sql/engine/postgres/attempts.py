@@ -174,11 +174,11 @@ class Attempts:
         await self._pool.drop_idle()
         try:
             async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
-                while (status := await self._status(tx.number or 0)) not in ("committed", "aborted"):
-                    await asyncio.sleep(
-                        _LONGEST_PAUSE_MS / 1000
-                    )  # the server is away, or noticed nothing yet
-                return status == "committed"
+                while True:  # until the server is back, and has noticed the loss
+                    status = await self._status(tx.number or 0)
+                    if status in ("committed", "aborted"):
+                        return status == "committed"
+                    await asyncio.sleep(_LONGEST_PAUSE_MS / 1000)
         except TimeoutError:
             raise outcome_unknown(self._shown_url, str(loss).strip()) from loss
 

@@ -12,7 +12,7 @@ from lash.values.environment import Clock
 
 
 class ServerClock:
-    """This machine's clock, corrected to the server's; or one that a test sets, as it is."""
+    """The machine's clock, corrected to the server's; or one that a test sets, as it is."""
 
     def __init__(self, clock: Clock, *, is_frozen: bool) -> None:
         """Start without a correction.

@@ -7,8 +7,8 @@ is answered before the commit; nobody is woken before it either.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import TypeVar
+from collections.abc import Collection, Coroutine
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -93,8 +93,7 @@ class PostgresEngine:
 
     async def run(self, script: Script[T], *, durable: bool = True) -> T:
         live = self._connected()
-        before = live.lane
-        return await asyncio.shield(live.keep(live.write(script, after=before, is_durable=durable)))
+        return await asyncio.shield(live.keep(live.write(script, after=live.lane, is_durable=durable)))
 
     def submit(self, script: Script[T], *, durable: bool = True) -> asyncio.Future[T]:
         live = self._connected()
@@ -128,6 +127,11 @@ class PostgresEngine:
             checkpoints=0,
             log_frames=0,
         )
+
+    @property
+    def round_trips(self) -> int:
+        """How often scripts have waited for the server since this engine was connected."""
+        return self._connected().pool.round_trips
 
     async def close(self) -> None:
         """Finish what was handed in, send what was announced, and let go of the server.
@@ -164,15 +168,15 @@ class _Live:
     def __init__(self, engine: PostgresEngine) -> None:
         url, settings = engine._url, engine._settings
         direct_url = settings.direct_url or url
-        self._pool = SessionPool(url, engine.shown_url, settings)
+        self.pool = SessionPool(url, engine.shown_url, settings)
         self._notifier = Notifier(direct_url, settings, engine.owner_id)
         self._listener = Listener(direct_url, settings, engine.owner_id, engine.hub)
         self._hub = engine.hub
-        self._running: set[asyncio.Task[object]] = set()
+        self._running: set[asyncio.Task[Any]] = set()  # their answers are their callers'
         self.attempts = Attempts(
-            self._pool, engine._dialect, engine.clock, settings, url=url, shown_url=engine.shown_url
+            self.pool, engine._dialect, engine.clock, settings, url=url, shown_url=engine.shown_url
         )
-        self.lane: asyncio.Future[object] | None = None
+        self.lane: asyncio.Future[Any] | None = None  # the last of the scripts that run one after another
         self.dead: set[str] = set()
         self.commits = 0
         self.durable_commits = 0
@@ -184,14 +188,14 @@ class _Live:
             await self._listener.close()
             raise
 
-    def keep(self, work: asyncio._CoroutineLike[T]) -> asyncio.Task[T]:
+    def keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something to its end, whoever stops waiting for it."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
-    async def write(self, script: Script[T], *, after: asyncio.Future[object] | None, is_durable: bool) -> T:
+    async def write(self, script: Script[T], *, after: asyncio.Future[Any] | None, is_durable: bool) -> T:
         if after is not None and not after.done():
             await asyncio.wait([after])
         done: Committed[T] = await self.attempts.write(script, is_durable=is_durable)
@@ -207,7 +211,7 @@ class _Live:
         await self.attempts.finish()
         await self._notifier.close()
         await self._listener.close()
-        await self._pool.close()
+        await self.pool.close()
 
 
 def _pass_on(task: asyncio.Task[T], answer: asyncio.Future[T]) -> None:

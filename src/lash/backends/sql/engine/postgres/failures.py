@@ -21,6 +21,8 @@ Every other module lets driver errors pass and translates them once, where they 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 
 from lash.errors import LashError
@@ -60,7 +62,7 @@ def translate(error: psycopg.Error, url: str) -> LashError:
     return translated
 
 
-def unavailable(url: str, detail: str, **facts: object) -> LashError:
+def unavailable(url: str, detail: str) -> LashError:
     """Return the error of a caller that could not reach the server."""
     return LashError(
         "store_unavailable",
@@ -68,7 +70,6 @@ def unavailable(url: str, detail: str, **facts: object) -> LashError:
         retryable=True,
         url=url,
         detail=detail,
-        **facts,
     )
 
 
@@ -134,14 +135,15 @@ def _refuses_login(error: psycopg.Error, detail: str) -> bool:
     )
 
 
-def corrupt(url: str, detail: str, **facts: object) -> LashError:
+def corrupt(url: str, detail: str, *, missing: Sequence[str] = (), changed: Sequence[str] = ()) -> LashError:
     """Return the error of a database that is not what lash made."""
     return LashError(
         "store_corrupt",
         f"{url} is damaged ({detail}); restore it from a backup; nothing was changed",
         url=url,
         detail=detail,
-        **facts,
+        missing=list(missing),
+        changed=list(changed),
     )
 
 

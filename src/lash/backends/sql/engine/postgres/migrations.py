@@ -9,6 +9,7 @@ changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import psycopg
@@ -26,7 +27,6 @@ _LEDGER = """CREATE TABLE lash_schema (
     version bigint NOT NULL,
     columns text NOT NULL                    -- JSON: of each table, its columns with their types
 )"""
-_FIND_LEDGER = "SELECT to_regclass(quote_ident(current_schema()) || '.lash_schema') IS NOT NULL"
 _READ_LEDGER = "SELECT application_id, version, columns FROM lash_schema"
 _WRITE_LEDGER = "INSERT INTO lash_schema (application_id, version, columns) VALUES (%s, %s, %s)"
 _COLUMNS = """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) ||
@@ -39,6 +39,7 @@ _TABLES = """SELECT relname FROM pg_class
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm')"""
 
 Columns = dict[str, dict[str, str]]
+Row = tuple[Any, ...]  # what the statement selects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ async def prepare_schema(driver: Driver, schema: PostgresSchema, url: str) -> No
         psycopg.Error: A migration failed. Its own step left no trace, the steps before it stay.
     """
     _check_server(driver, url)
-    if await _inspect(driver, schema, url) == schema.version:
+    if await _inspect_at_once(driver, schema, url) == schema.version:
         return
     for _ in range(schema.version):
         async with driver.transaction():
@@ -79,13 +80,23 @@ async def prepare_schema(driver: Driver, schema: PostgresSchema, url: str) -> No
             await _step(driver, schema, found)
 
 
+async def _inspect_at_once(driver: Driver, schema: PostgresSchema, url: str) -> int:
+    """Inspect on one snapshot, without the lock: somebody may be migrating."""
+    await driver.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    async with driver.transaction():
+        found = await _inspect(driver, schema, url)
+    await driver.set_isolation_level(None)
+    return found
+
+
 async def _inspect(driver: Driver, schema: PostgresSchema, url: str) -> int:
     """Return the version of tables that may be used; 0 if there are none."""
-    (has_ledger,) = await _row(driver, _FIND_LEDGER)
-    if not has_ledger:
-        there = {row[0] for row in await _rows(driver, _TABLES)} & schema.tables
-        if there:
-            raise _foreign(url, f"it has a table {sorted(there)[0]!r} and no table 'lash_schema'")
+    # Catalogs are read by selects only: their functions answer from caches that may be behind.
+    there = {row[0] for row in await _rows(driver, _TABLES)}
+    if "lash_schema" not in there:
+        if there & schema.tables:
+            name = sorted(there & schema.tables)[0]
+            raise _foreign(url, f"it has a table {name!r} and no table 'lash_schema'")
         return 0
     application_id, version, recorded = await _row(driver, _READ_LEDGER)
     if application_id != schema.application_id:
@@ -158,11 +169,11 @@ async def _columns(driver: Driver) -> Columns:
     return columns
 
 
-async def _rows(driver: Driver, sql: str) -> list[tuple[object, ...] | tuple[str, ...]]:
+async def _rows(driver: Driver, sql: str) -> list[Row]:
     return list(await (await driver.execute(sql.encode())).fetchall())
 
 
-async def _row(driver: Driver, sql: str) -> tuple[object, ...]:
+async def _row(driver: Driver, sql: str) -> Row:
     row = await (await driver.execute(sql.encode())).fetchone()
     if row is None:
         raise psycopg.DataError("lash_schema has no row")

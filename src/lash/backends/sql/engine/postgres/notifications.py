@@ -17,7 +17,7 @@ import psycopg
 
 from lash.backends.sql.engine.hub import Hub
 from lash.backends.sql.engine.postgres.connections import Driver, connect
-from lash.backends.sql.engine.postgres.owners import TAKE_LIFE
+from lash.backends.sql.engine.postgres.owners import END_LIFE, TAKE_LIFE
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
 
 CHANNEL = "lash_topics"
@@ -103,6 +103,9 @@ class Listener:
             with suppress(asyncio.CancelledError):
                 await self._listening
         if self._driver is not None:
+            if self._is_alive:
+                with suppress(psycopg.Error):  # the end of the session says it too, only a little later
+                    await self._driver.execute(END_LIFE, (self._owner_id,))
             await self._driver.close()
 
     async def _connect(self) -> None:

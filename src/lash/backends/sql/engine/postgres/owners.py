@@ -28,3 +28,4 @@ $body$;
 """The server's time in milliseconds, or the one to which a test froze it for this transaction."""
 
 TAKE_LIFE = "SELECT pg_try_advisory_lock(lash_owner_lock(%s))"
+END_LIFE = "SELECT pg_advisory_unlock(lash_owner_lock(%s))"

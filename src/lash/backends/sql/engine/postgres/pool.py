@@ -19,6 +19,7 @@ class SessionPool:
         self._idle: list[Session] = []
         self._places = asyncio.Semaphore(settings.connections)
         self._is_closed = False
+        self.round_trips = 0
 
     async def take(self) -> Session:
         """Return a session that nobody else uses, opening one if need be.
@@ -49,6 +50,8 @@ class SessionPool:
 
     async def give_back(self, session: Session) -> None:
         """Keep a session for the next one, or close it if it must not be used again."""
+        self.round_trips += session.round_trips
+        session.round_trips = 0
         try:
             if session.is_usable and not self._is_closed:
                 self._idle.append(session)

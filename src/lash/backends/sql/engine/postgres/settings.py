@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from lash.errors import LashError
@@ -56,7 +57,8 @@ def split_url(url: str, settings: PostgresSettings) -> tuple[str, PostgresSettin
         LashError: `invalid_argument` for a value that cannot be.
     """
     parts = urlsplit(url)
-    theirs, ours = [], {}
+    theirs: list[str] = []
+    ours: dict[str, Any] = {}  # values of several settings
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in _OPTIONS:
             ours[_OPTIONS[name]] = _option(url, name, value)

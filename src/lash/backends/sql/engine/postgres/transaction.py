@@ -31,9 +31,9 @@ _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_READING_LOCKED = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 _LIMITS = """set_config('lock_timeout', $1::text, true),
     set_config('idle_in_transaction_session_timeout', $2::text, true)"""
-_OPEN_WRITING = f"SELECT lash_now(), pg_current_xact_id()::text, {_LIMITS}"  # noqa: S608  # constants only
+_OPEN_WRITING = f"SELECT lash_now(), pg_current_xact_id()::text, {_LIMITS}"  # constants only
 _OPEN_VISIBLE = f"{_OPEN_WRITING}, set_config('synchronous_commit', 'off', true)"
-_OPEN_READING = f"SELECT lash_now(), NULL, {_LIMITS}"  # noqa: S608  # constants only
+_OPEN_READING = f"SELECT lash_now(), NULL, {_LIMITS}"  # constants only
 _FREEZE = "SELECT set_config('lash.test_now_ms', $1::text, true)"
 
 
