@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="for each system, else it is stopped")
     options = parser.parse_args()
     asked = options.only or SECTIONS
-    report = Report("peers")
+    report = Report("-".join(["peers", *(options.only or ())]))  # a part does not replace the whole
     report.row(f"{installed()}; {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         comparison = Comparison(report, Path(folder), options.limit or (3_600 if options.long else 120))

@@ -66,11 +66,12 @@ async def sample(
 ) -> None:
     """Measure blocks of turns at the present length of the history; the ratio is the median of theirs."""
     size, before = turns.done, alone.content_bytes(path)
-    times, raws, syncs, written = [], [], [], []
+    times, raws, syncs, written, worked = [], [], [], [], []
     for _ in range(BLOCKS):
         raws.append(statistics.median(alone.timed(raw.turn) for _ in range(BLOCK)))
-        synced, wrote = fsyncs.so_far(), bytes_written()
+        synced, wrote, cpu = fsyncs.so_far(), bytes_written(), time.process_time()
         times.append(statistics.median([await turns.turn(talk) for _ in range(BLOCK)]))
+        worked.append((time.process_time() - cpu) * 1e3 / BLOCK)
         syncs.append(a_turn(synced, fsyncs.so_far()))
         written.append(a_turn(wrote, bytes_written()))
     grown = (alone.content_bytes(path) - before) / (BLOCKS * BLOCK)
@@ -79,6 +80,9 @@ async def sample(
         ms=statistics.median(times),
         raw_ms=statistics.median(raws),
         times_raw=statistics.median(took / by_hand for took, by_hand in zip(times, raws, strict=True)),
+        cpu_ms=statistics.median(
+            worked
+        ),  # of all threads: what neither the disk nor a neighbour changes much
         fsyncs=mean(syncs),
         bytes_a_turn=grown,
         times_content=grown / CONTENT,
