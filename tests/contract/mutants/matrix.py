@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lash.testing.conformance import Case, Outcome, Report, all_cases, run_cases
+from lash.testing.conformance import Outcome, Report, all_cases, run_case
 
 from .mutant import Mutant
 
 MATRIX = Path(__file__).with_name("matrix.txt")
 
 
-def run_mutant(mutant: Mutant, cases: tuple[Case, ...] | None = None) -> Report:
-    """Run every case on a mutant."""
+def run_mutant(mutant: Mutant) -> Report:
+    """Run every case on a mutant, all at once: each has a database of its own, and many of them wait."""
     with mutant.applied():
-        return asyncio.run(run_cases(cases or all_cases(), mutant.source()))
+        return asyncio.run(_run_all(mutant))
+
+
+async def _run_all(mutant: Mutant) -> Report:
+    source = mutant.source()
+    return Report(tuple(await asyncio.gather(*(run_case(case, source) for case in all_cases()))))
 
 
 def caught_by(report: Report) -> list[str]:

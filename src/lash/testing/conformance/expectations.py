@@ -6,7 +6,7 @@ Not `assert`: that is switched off by `python -O`, and without pytest it says no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -41,6 +41,13 @@ def expect_present(value: T | None, claim: str) -> T:
     if value is None:
         raise AssertionError(f"{claim}: got nothing")
     return value
+
+
+def expect_only(found: Sequence[T], claim: str) -> T:
+    """Return the only item, failing when there is none or more than one."""
+    if len(found) != 1:
+        raise AssertionError(f"{claim}: expected exactly one, got {_shown(found)}")
+    return found[0]
 
 
 def expect_kind(value: object, kind: type[T], claim: str) -> T:

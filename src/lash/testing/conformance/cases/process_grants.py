@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lash.contracts import ProcessRegistry
 from lash.testing.conformance.case import Contract, case
-from lash.testing.conformance.expectations import expect_equal, refused
+from lash.testing.conformance.expectations import expect_equal, expect_only, refused
 from lash.testing.conformance.samples.processes import (
     DESCRIPTOR,
     appends,
@@ -143,7 +143,7 @@ async def a_grant_again_replaces_its_descriptor(trial: Trial[ProcessRegistry]) -
     registry = trial.subject
     await _granted(registry, S1, "p1")
     await registry.grant_handle(S1, "p1", WORKER)
-    ((grant, record),) = await registry.list_handle_grants(S1)
+    grant, record = expect_only(await registry.list_handle_grants(S1), "the grants")
     expect_equal(grant.descriptor, WORKER, "the descriptor")
     expect_equal((grant.session_id, record.id), ("s1", "p1"), "the grant and its record")
 
@@ -173,5 +173,5 @@ async def transfers_collapse_duplicates_and_keep_descriptors(trial: Trial[Proces
     await registry.transfer_handle_grants(S1, S2, [])
     expect_equal(await grants(registry, S1), ["p1"], "the source's grants before the transfer")
     await registry.transfer_handle_grants(S1, S2, ["p1", "p1"])
-    ((grant, _),) = await registry.list_handle_grants(S2)
+    grant, _ = expect_only(await registry.list_handle_grants(S2), "the grants at the target")
     expect_equal(grant.descriptor, DESCRIPTOR, "the descriptor at the target")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from lash.contracts import RuntimePersistence
 from lash.testing.conformance.case import Contract, Feature, case
-from lash.testing.conformance.expectations import expect, expect_equal, expect_kind, expect_present, refused
+from lash.testing.conformance.expectations import (
+    expect,
+    expect_equal,
+    expect_kind,
+    expect_only,
+    expect_present,
+    refused,
+)
 from lash.testing.conformance.samples.queue import (
     ALONE,
     EARLY,
@@ -170,7 +177,8 @@ async def batches_round_trip_whole(trial: Trial[RuntimePersistence]) -> None:
     wanted = draft("one", slot=JOIN, group="g", source_key="k", delivery=LATE, available_at_ms=5)
     wanted = wanted.replace(payloads=(*wanted.payloads, *draft("two").payloads))
     stored = await store.enqueue_queued_work(wanted)
-    (listed,), held = await store.list_queued_work("root"), await claim(store)
+    listed = expect_only(await store.list_queued_work("root"), "the queue")
+    held = await claim(store)
     for batch in (stored, listed, *held.batches):
         expect_equal(batch, stored, "a batch as listed and as claimed")
         expect_equal(batch.payloads, wanted.payloads, "its payloads")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from lash.contracts import Database
 from lash.testing.conformance.case import Contract, Feature, case
-from lash.testing.conformance.expectations import expect, expect_equal, expect_kind, expect_present, refused
+from lash.testing.conformance.expectations import (
+    expect,
+    expect_equal,
+    expect_kind,
+    expect_only,
+    expect_present,
+    refused,
+)
 from lash.testing.conformance.samples.processes import DESCRIPTOR, appends, registration, wake_type, woken
 from lash.testing.conformance.samples.queue import claim, ids
 from lash.testing.conformance.samples.sessions import append, commit_of, next_commit, node
@@ -30,7 +37,8 @@ async def an_event_commits_with_the_work_it_wakes(trial: Trial[Database]) -> Non
     await registry.register_process(registration("p1", wake_type("wake")))
     request = appends("wake", {"wake_input": "look"}, key="k", wakes=ROOT)
     delivery = await woken(registry, "p1", request)
-    (batch,) = await database.runtime_persistence("root").list_queued_work("root")
+    queued = await database.runtime_persistence("root").list_queued_work("root")
+    batch = expect_only(queued, "the queue")
     payload = expect_kind(batch.payloads[0], ProcessWakePayload, "what the batch holds")
     expect_equal(payload.wake, delivery, "the wake in the queue")
     await woken(registry, "p1", request)
