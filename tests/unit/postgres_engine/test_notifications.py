@@ -17,7 +17,9 @@ PATIENCE_S = 20
 
 def noting(*topics: str) -> object:
     async def script(tx: Tx) -> None:
-        await tx.write("INSERT INTO counter (name, value) VALUES (?, 0) ON CONFLICT DO NOTHING", topics[0][:9])
+        await tx.write(
+            "INSERT INTO counter (name, value) VALUES (?, 0) ON CONFLICT DO NOTHING", topics[0][:9]
+        )
         for topic in topics:
             tx.notify(topic)
 
@@ -31,12 +33,15 @@ async def woken(subscription: Subscription) -> None:
 
 async def test_a_commit_wakes_who_waits_here_at_once_and_who_waits_elsewhere_soon(connect: Connect) -> None:
     engine, other = await connect(), await connect()
-    with engine.hub.subscribe("a") as here, other.hub.subscribe("a") as there:
-        with other.hub.subscribe("b") as bystander:
-            await engine.run(noting("a"))
-            assert here.is_woken
-            await woken(there)
-            assert not bystander.is_woken
+    with (
+        engine.hub.subscribe("a") as here,
+        other.hub.subscribe("a") as there,
+        other.hub.subscribe("b") as bystander,
+    ):
+        await engine.run(noting("a"))
+        assert here.is_woken
+        await woken(there)
+        assert not bystander.is_woken
 
 
 async def test_a_script_that_raises_wakes_nobody(connect: Connect) -> None:

@@ -121,7 +121,9 @@ async def test_two_schemas_of_one_database_do_not_meet(
     engine, apart = await connect(), await connect(f"{url}&options=-csearch_path%3Dapart")
     await engine.run(add)
     await apart.run(add)
-    assert observer.rows("SELECT * FROM apart.note") == observer.rows("SELECT * FROM public.note") == [(1, "")]
+    assert (
+        observer.rows("SELECT * FROM apart.note") == observer.rows("SELECT * FROM public.note") == [(1, "")]
+    )
 
 
 async def test_a_server_that_is_not_there_is_unavailable_and_may_come(

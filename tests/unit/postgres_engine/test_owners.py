@@ -73,8 +73,6 @@ async def test_a_killed_process_is_dead_and_what_it_held_is_free(connect: Connec
     await database.close()
 
 
-async def test_for_a_while_after_a_start_of_the_server_nobody_is_dead(
-    connect: Connect, url: str
-) -> None:
+async def test_for_a_while_after_a_start_of_the_server_nobody_is_dead(connect: Connect, url: str) -> None:
     engine = await connect(f"{url}&options=-clash.restart_grace_ms%3D3600000")
     assert await lives(engine, "cut off by the restart")

@@ -53,6 +53,8 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\binstr\(", "strpos("),
     (r"\b1 << 62\b", "1::bigint << 62"),
     (r"\? IS NULL", "?::text IS NULL"),
+    (r"(\w+_hash = \(SELECT) \?", r"\1 ?::bigint"),
+    (r"LIMIT \(SELECT \?\)", "LIMIT ?"),
     (r"taken = run_turn_id IS NOT NULL", "taken = (run_turn_id IS NOT NULL)::int"),
     (r"WHERE body <> excluded\.body", "WHERE module_artifact.body <> excluded.body"),
     (

@@ -1,0 +1,195 @@
+"""Every statement of the scripts is one that the server understands, under the locks that it needs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from typing import Any
+
+import psycopg
+import pytest
+
+import lash.backends.sql as sql_package
+from lash.backends.sql import (
+    commits,
+    effect_rows,
+    maintenance,
+    process_rows,
+    queue_rows,
+    session_rows,
+    waits,
+)
+from lash.backends.sql.postgres_dialect import postgres_statement
+from lash.backends.sql.postgres_schema import postgres_migration
+from lash.backends.sql.schema import MIGRATIONS
+
+STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b.*\b(FROM|INTO|SET|VALUES)\b", re.DOTALL)
+
+
+def statements() -> dict[str, str]:
+    """Return every statement that is a constant of a module, by its name."""
+    found: dict[str, str] = {}
+    for module_info in pkgutil.iter_modules(sql_package.__path__):
+        if module_info.name.startswith("postgres"):
+            continue
+        module = importlib.import_module(f"lash.backends.sql.{module_info.name}")
+        own = set(re.findall(r"^(\w+) = ", inspect.getsource(module), re.MULTILINE))
+        for name, value in vars(module).items():
+            if name not in own:
+                continue
+            texts = value if isinstance(value, tuple) else (value,)
+            for index, text in enumerate(texts):
+                if isinstance(text, str) and not name.startswith("_") and STATEMENT.match(text):
+                    found.setdefault(text, f"{module_info.name}.{name}{index or ''}")
+    return {name: text for text, name in found.items()}
+
+
+def test_the_statements_are_found() -> None:
+    assert len(statements()) > 100
+
+
+def test_every_statement_is_understood_by_the_server(postgres_urls: Any) -> None:
+    problems = []
+    with psycopg.connect(postgres_urls(), autocommit=True) as connection:
+        for name, text in statements().items():
+            statement = postgres_statement(text)
+            for variant in {statement.text, statement.writing_text, statement.before or "SELECT 1"}:
+                try:
+                    connection.execute(f"PREPARE tried AS {variant}".encode())
+                    connection.execute(b"DEALLOCATE tried")
+                except psycopg.Error as problem:
+                    problems.append(f"{name}: {problem}")
+    assert problems == []
+
+
+def test_the_tables_have_the_columns_that_they_have_on_sqlite(
+    postgres_server: Any, postgres_template: str
+) -> None:
+    import apsw
+
+    types = {"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea"}
+    lite = apsw.Connection(":memory:")
+    for migration in MIGRATIONS:
+        lite.execute(migration)
+    expected = {
+        (table, column, types[kind])
+        for (table,) in lite.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        )
+        for _, column, kind, *_ in lite.execute(f"PRAGMA table_info({table})")
+    }
+    lite.close()
+    actual = postgres_server.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name <> 'lash_schema'",
+        postgres_template,
+    )
+    assert set(actual) == expected
+
+
+def test_texts_are_ordered_by_code_point(postgres_server: Any, postgres_template: str) -> None:
+    collations = postgres_server.execute(
+        "SELECT DISTINCT collation_name FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND data_type = 'text' AND table_name <> 'lash_schema'",
+        postgres_template,
+    )
+    assert collations == [("C",)]
+
+
+@pytest.mark.parametrize(
+    ("lite", "server"),
+    [
+        ("SELECT a FROM t WHERE b = ? AND c = ?", "SELECT a FROM t WHERE b = $1 AND c = $2"),
+        ("SELECT a FROM t WHERE b = ?2 OR c = ?1", "SELECT a FROM t WHERE b = $2 OR c = $1"),
+        ("SELECT '?' FROM t WHERE a = ?", "SELECT '?' FROM t WHERE a = $1"),
+        (
+            "SELECT a FROM t WHERE ref NOT IN (SELECT value FROM json_each(?))",
+            "SELECT a FROM t WHERE ref <> ALL (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+        ),
+        (
+            "SELECT a FROM t WHERE t.sid IN (SELECT value FROM json_each(?))",
+            "SELECT a FROM t WHERE t.sid = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint))",
+        ),
+        ("SELECT a FROM t WHERE instr(b, ?) > 0", "SELECT a FROM t WHERE strpos(b, $1) > 0"),
+    ],
+)
+def test_differences_of_spelling(lite: str, server: str) -> None:
+    assert postgres_statement(lite).text == server
+
+
+def test_tables_in_the_servers_words() -> None:
+    lite = """CREATE TABLE t (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, -- a note
+        b BLOB NOT NULL DEFAULT '[]'
+    ) WITHOUT ROWID;"""
+    assert " ".join(postgres_migration(lite).split()) == (
+        "CREATE TABLE t ( n bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, b bytea NOT NULL DEFAULT '[]' );"
+    )
+
+
+def names(sql: str, *params: Any) -> set[tuple[str, bool]]:
+    return {(lock.name, lock.is_shared) for lock in postgres_statement(sql).locks(params)}
+
+
+def test_what_is_looked_up_by_id_is_locked_by_it() -> None:
+    assert names(session_rows.FIND_SESSION, "s") == {("session 's'", False)}
+    assert names(queue_rows.TAKEN_ROWS, "s") == {("session 's'", False)}
+    assert names(process_rows.FIND_PROCESS, "p") == {("process 'p'", False)}
+    assert names(waits.FIND_WAIT, "w") == {("wait 'w'", False)}
+    assert names(effect_rows.FIND_BY_HASH, "[7, 8]") == {("effect 7", False), ("effect 8", False)}
+
+
+def test_a_sweep_of_blobs_excludes_commits_that_count_on_some_and_those_do_not_exclude_each_other() -> None:
+    assert names(maintenance.HEAD_BODIES) == {("blobs", False)}
+    assert names(commits.ADD_BLOB, "r", b"") == names(commits.FIND_REFS, "[]") == {("blobs", True)}
+
+
+def test_who_reads_changes_of_processes_waits_for_who_numbers_one() -> None:
+    (shared,) = postgres_statement(process_rows.SET_PROCESS).locks(())
+    (alone,) = postgres_statement(process_rows.CHANGED_PROCESSES).reading_locks((0, 1))
+    assert (shared.name, shared.is_shared) == (alone.name, True)
+    assert not alone.is_shared
+
+
+def test_readers_lock_nothing_else() -> None:
+    locking = [name for name, text in statements().items() if postgres_statement(text).reading_locks_anything]
+    assert locking == ["process_rows.CHANGED_PROCESSES"]
+
+
+def test_ids_that_are_not_given_are_not_locked() -> None:
+    assert names(effect_rows.LIST_OF_SCOPE, None, 7) == set()
+
+
+def test_statements_without_a_lock_are_known_not_to_need_one() -> None:
+    """What a script that writes may read without a lock; whoever adds a statement decides which it is."""
+    unlocked = {
+        name
+        for name, text in statements().items()
+        if text.lstrip().startswith(("SELECT", "WITH")) and not _is_locked(text)
+    }
+    assert unlocked == UNLOCKED
+
+
+def _is_locked(text: str) -> bool:
+    params = ["[]" if "json_each" in text else "x"] * 9
+    return bool(list(postgres_statement(text).locks(tuple(params)))) or "key_hash" in text
+
+
+# Only readers use these.
+FOR_READERS = """catalog.LIST_INFOS catalog.LIST_LABELLED artifacts.FIND_ARTIFACT effect_rows.LIST_EFFECTS
+    manifest_rows.OPEN_ENTRIES node_rows.READ_NODE process_log.EVENTS_BETWEEN process_log.FIRST_OF_TYPE
+    process_rows.CHANGED_PROCESSES process_rows.RUNNING_PROCESSES reads.ONLY_METAS reads.READ_BLOBS
+    trigger_rows.DELIVERIES_IN_STATE trigger_rows.LIST_DELIVERIES trigger_rows.LIST_SUBSCRIPTIONS
+    trigger_rows.SUBSCRIPTIONS_OF_SOURCE_TYPE wake_rows.OPEN_WAKE_EVENTS wake_rows.WAKES_OF_PROCESS
+    work_overview.UNSERVED work_overview.WAITING_ROWS"""
+# Found through a session, a process or an occurrence that is locked by then.
+UNDER_A_LOCK = """catalog.CLAIM_HOLDERS deletion.COUNT_NODES deletion.OWN_ATTACHMENTS maintenance.HIDDEN_IN
+    node_rows.FIND_PLACE node_rows.LIST_PLACES node_rows.PLACE_AT node_rows.READ_RANGE queue_rows.BATCHES_AT
+    maintenance.COUNT_BLOBS trigger_rows.FIND_SUBSCRIPTION trigger_rows.MATCHING_SUBSCRIPTIONS"""
+# What they find is only where to look, never goes away again, or is checked once more by the write's own WHERE.
+CHECKED_LATER = """journal_pages.FIND_PRUNABLE maintenance.SESSIONS_WITH_HEADS reads.ONLY_HEADS
+    process_handles.KNOWN_PROCESSES store.FIND_OWNERS store.LIST_OWNERS work_overview.BATCHES_OF_OWNERS
+    work_overview.EFFECTS_OF_OWNERS work_overview.SESSIONS_OF_OWNERS"""
+UNLOCKED = {*FOR_READERS.split(), *UNDER_A_LOCK.split(), *CHECKED_LATER.split()}
