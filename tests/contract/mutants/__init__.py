@@ -4,18 +4,55 @@ The kit must fail each by its named cases, by assertion, and pass it in all the 
 which. `python -m tests.contract.mutants` prints the matrix anew.
 """
 
-from . import databases, effects, ports, process_events, processes, queue, sessions, stores
+from . import (
+    attachments,
+    checkpoints,
+    commit_checks,
+    commits,
+    databases,
+    effect_journals,
+    effects,
+    graphs,
+    host_events,
+    lash_classes,
+    manifests,
+    ports,
+    process_ends,
+    process_events,
+    process_grants,
+    process_leases,
+    processes,
+    queue,
+    queue_claims,
+    queue_joins,
+    reads,
+    second_handles,
+)
 from .mutant import MUTANTS, Mutant
 
 __all__ = [
     "MUTANTS",
     "Mutant",
+    "attachments",
+    "checkpoints",
+    "commit_checks",
+    "commits",
     "databases",
+    "effect_journals",
     "effects",
+    "graphs",
+    "host_events",
+    "lash_classes",
+    "manifests",
     "ports",
+    "process_ends",
     "process_events",
+    "process_grants",
+    "process_leases",
     "processes",
     "queue",
-    "sessions",
-    "stores",
+    "queue_claims",
+    "queue_joins",
+    "reads",
+    "second_handles",
 ]

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 
 from lash.backends.memory import MemoryDatabase
-from lash.testing.conformance import DatabaseSource, KitClock, ReferenceClasses
+from lash.errors import LashError
+from lash.testing.conformance import DatabaseSource, KitClock, ReferenceClasses, Reopenable
 
 Around = Callable[[Any], Any]  # what is there -> what stands in for it
 
@@ -126,3 +127,39 @@ def asked_at(position: int, change: Callable[[Any], Any]) -> Around:
         return wrong
 
     return around
+
+
+def read_with(**changes: Any) -> Any:
+    """Change what a load returns, where it returns anything."""
+    return answers(
+        lambda read, *_: None if read is None else read.replace(**{k: f(read) for k, f in changes.items()})
+    )
+
+
+def recoded(old: str, new: str) -> Any:
+    """Raise another code in place of one."""
+
+    def around(original: Any) -> Any:
+        def wrong(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(*args, **kwargs)
+            except LashError as error:
+                raise LashError(new if error.code == old else error.code, error.message) from error
+
+        return wrong
+
+    return around
+
+
+def second_with(name: str, make: Any) -> Any:
+    """A factory whose second handle has a port of its own."""
+
+    def factory(clock: KitClock) -> Any:
+        first, second = MemoryDatabase(clock=clock), MemoryDatabase(clock=clock)
+        for port, found in vars(first).items():
+            if port != "clock":
+                setattr(second, port, found)
+        setattr(second, name, make(clock))
+        return Reopenable(first, second)
+
+    return factory
