@@ -26,6 +26,7 @@ from lash.backends.sql.engine.postgres.pool import SessionPool
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
 from lash.backends.sql.engine.postgres.statements import Dialect
 from lash.backends.sql.engine.postgres.transaction import ClockWasWrong, PostgresTx, ReadOnlyTx
+from lash.backends.sql.engine.postgres.turnstile import Ticket, Turnstile
 from lash.backends.sql.engine.tx import Script
 from lash.errors import LashError
 
@@ -63,6 +64,7 @@ class Attempts:
         self._settings = settings
         self._url = url
         self._shown_url = shown_url
+        self._turnstile = Turnstile()
         self._ending: set[asyncio.Task[None]] = set()
 
     async def write(self, script: Script[T], *, is_durable: bool) -> Committed[T]:
@@ -73,15 +75,27 @@ class Attempts:
                 `outcome="unknown"` when a commit was cut off and nobody could tell how it ended.
             Exception: Whatever the script raises; then it left no trace.
         """
+        ticket = Ticket(self._turnstile)
 
         async def once() -> Committed[T]:
-            session = await self._pool.take()
+            tx = PostgresTx(
+                self._pool.take,
+                self._dialect,
+                self._clock,
+                self._settings,
+                ticket=ticket,
+                is_durable=is_durable,
+            )
             try:
-                return await self._write_once(session, script, is_durable=is_durable)
+                return await self._write_once(script, tx)
             finally:
-                await self._pool.give_back(session)
+                if tx.session is not None:
+                    await self._pool.give_back(tx.session)
 
-        return await self._until_done(once)
+        try:
+            return await self._until_done(once)
+        finally:
+            ticket.give_back()
 
     async def read(self, script: Script[T]) -> T:
         """Run a script that only reads, on one snapshot. The answer does not wait for its end.
@@ -92,13 +106,15 @@ class Attempts:
         """
 
         async def once() -> T:
-            session = await self._pool.take()
-            tx = ReadOnlyTx(session, self._dialect, self._clock, self._settings, is_durable=False)
+            ticket = Ticket(self._turnstile)
+            tx = ReadOnlyTx(self._pool.take, self._dialect, self._clock, self._settings, ticket=ticket)
             try:
                 return await _checked(script, tx)
             finally:
-                self._ending.add(task := asyncio.create_task(self._end_reading(session, tx)))
-                task.add_done_callback(self._ending.discard)
+                ticket.give_back()
+                if tx.session is not None:
+                    self._ending.add(task := asyncio.create_task(self._end_reading(tx.session, tx)))
+                    task.add_done_callback(self._ending.discard)
 
         return await self._until_done(once)
 
@@ -127,20 +143,21 @@ class Attempts:
             await asyncio.sleep(pause_ms / 1000)
             pause_ms = min(pause_ms * 2, _LONGEST_PAUSE_MS)
 
-    async def _write_once(self, session: Session, script: Script[T], *, is_durable: bool) -> Committed[T]:
-        tx = PostgresTx(session, self._dialect, self._clock, self._settings, is_durable=is_durable)
+    async def _write_once(self, script: Script[T], tx: PostgresTx) -> Committed[T]:
         try:
             result = await _checked(script, tx)
             if tx.is_open and tx.number is None:
                 await tx.sync()  # the number is needed before the commit, and the time
         except (psycopg.Error, ClockWasWrong):
-            await session.close()
+            if tx.session is not None:
+                await tx.session.close()
             raise
         except BaseException:
-            await _undo(session, tx)
+            if tx.session is not None:
+                await _undo(tx.session, tx)
             raise
-        if tx.is_open:
-            await self._commit(session, tx)
+        if tx.session is not None:
+            await self._commit(tx.session, tx)
         return Committed(result, tuple(tx.topics))
 
     async def _commit(self, session: Session, tx: PostgresTx) -> None:

@@ -9,7 +9,7 @@ Once a statement has failed, the script counts as failed even if it caught the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
@@ -18,6 +18,7 @@ from lash.backends.sql.engine.postgres.clock import ServerClock
 from lash.backends.sql.engine.postgres.connections import Session
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
 from lash.backends.sql.engine.postgres.statements import Dialect, Lock, Locks, Statement
+from lash.backends.sql.engine.postgres.turnstile import Ticket
 from lash.backends.sql.engine.tx import Query, RowType, Value
 from lash.errors import LashBug
 
@@ -50,26 +51,41 @@ class PostgresTx:
         "_held",
         "_opening",
         "_sent_ms",
-        "_session",
         "_settings",
+        "_take",
+        "_ticket",
         "failure",
         "has_written",
         "is_durable",
         "now_ms",
         "number",
+        "session",
         "topics",
     )
 
     def __init__(
         self,
-        session: Session,
+        take: Callable[[], Awaitable[Session]],
         dialect: Dialect,
         clock: ServerClock,
         settings: PostgresSettings,
         *,
-        is_durable: bool,
+        ticket: Ticket,
+        is_durable: bool = False,
     ) -> None:
-        self._session = session
+        """Begin nothing yet.
+
+        Args:
+            take: Returns the session to use. It is asked only when the script's turn has come.
+            dialect: What statements mean.
+            clock: The server's time.
+            settings: The numbers to work by.
+            ticket: The script's place among those that lock the same names.
+            is_durable: Whether the commit waits for the disk.
+        """
+        self._take = take
+        self._ticket = ticket
+        self.session: Session | None = None
         self._dialect = dialect
         self._clock = clock
         self._settings = settings
@@ -82,6 +98,8 @@ class PostgresTx:
         self.topics: dict[str, None] = {}
         self.has_written = False
         self.failure: BaseException | None = None
+
+    is_writer = True
 
     @property
     def is_open(self) -> bool:
@@ -99,6 +117,7 @@ class PostgresTx:
 
     async def read(self, *queries: Query[Any]) -> Any:  # the overloads of Tx.read give the types
         with _Noting(self):
+            await self._begin_with([(query.sql, query.params) for query in queries])
             cursors = [await self._send(query.sql, query.params) for query in queries]
             await self.sync()
             return tuple(
@@ -111,6 +130,7 @@ class PostgresTx:
     async def write(self, sql: str, /, *params: Value) -> None:
         with _Noting(self):
             self.has_written = True
+            await self._begin_with([(sql, params)])
             await self._send(sql, params)
 
     async def write_many(self, sql: str, rows: Iterable[Sequence[Value]], /) -> None:
@@ -119,10 +139,11 @@ class PostgresTx:
             return
         with _Noting(self):
             self.has_written = True
+            await self._begin_with([(sql, params) for params in bound])
             statement = self._dialect(sql)
             for params in bound:
-                await self._prepare(statement, params)
-            await self._session.send_many(statement.writing_text, bound)
+                session = await self._prepared(statement, params)
+            await session.send_many(statement.writing_text, bound)
 
     async def write_counted(self, sql: str, /, *params: Value) -> int:
         self.has_written = True
@@ -138,7 +159,8 @@ class PostgresTx:
             psycopg.Error: A statement failed.
             ClockWasWrong: The script has to be run again.
         """
-        await self._session.sync()
+        assert self.session is not None
+        await self.session.sync()
         if self._opening is None or self.number is not None:
             return
         row = await self._opening.fetchone()
@@ -150,35 +172,54 @@ class PostgresTx:
 
     async def _answered(self, sql: str, params: tuple[Value, ...]) -> Cursor:
         with _Noting(self):
+            await self._begin_with([(sql, params)])
             cursor = await self._send(sql, params)
             await self.sync()
             return cursor
 
     async def _send(self, sql: str, params: tuple[Value, ...]) -> Cursor:
         statement = self._dialect(sql)
-        await self._prepare(statement, params)
-        return await self._session.send(self._text(statement), params)
+        session = await self._prepared(statement, params)
+        return await session.send(self._text(statement), params)
 
-    async def _prepare(self, statement: Statement, params: tuple[Value, ...]) -> None:
-        """Send what precedes a statement: the opening of the transaction, and locks."""
+    async def _begin_with(self, flight: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
+        """Before the first flight: wait for this script's turn, then open the transaction.
+
+        Raises:
+            ClockWasWrong: The turn came so late that the script needs another time.
+        """
         if self.failure is not None:
             raise self.failure
-        if self._opening is None:
-            await self._open(statement)
+        if self._opening is not None:
+            return
+        statements = [(self._dialect(sql), params) for sql, params in flight]
+        locks = (lock for statement, params in statements for lock in self._locks(statement)(params))
+        await self._ticket.take(lock.name for lock in locks if not lock.is_shared)
+        if self._clock.now_ms() - self.now_ms > self._settings.clock_tolerance_ms:
+            raise ClockWasWrong
+        self.session = await self._take()
+        await self._open(self.session, statements[0][0])
+
+    async def _prepared(self, statement: Statement, params: tuple[Value, ...]) -> Session:
+        """Send what precedes a statement, and return the session."""
+        session = self.session
+        assert session is not None
         locks = self._locks(statement)(params)
         for lock in sorted(locks, key=lambda lock: lock.number):  # in one order, lest two wait for each other
             if lock not in self._held:
                 self._held.add(lock)
-                await self._session.send(_TAKE_SHARED if lock.is_shared else _TAKE_ALONE, (lock.number,))
-        await self._run_before(statement, params)
+                await session.send(_TAKE_SHARED if lock.is_shared else _TAKE_ALONE, (lock.number,))
+        if statement.before is not None and self.is_writer:
+            await session.send(statement.before, params)
+        return session
 
-    async def _open(self, first: Statement) -> None:
+    async def _open(self, session: Session, first: Statement) -> None:
         self._sent_ms = self._clock.local_ms()
-        await self._session.send(self._begin(first))
+        await session.send(self._begin(first))
         if self._clock.is_frozen:
-            await self._session.send(_FREEZE, (str(self.now_ms),))
+            await session.send(_FREEZE, (str(self.now_ms),))
         limits = (str(self._settings.busy_timeout_ms), str(self._settings.abandoned_ms))
-        self._opening = await self._session.send(self._opening_text(), limits)
+        self._opening = await session.send(self._opening_text(), limits)
 
     def _text(self, statement: Statement) -> str:
         return statement.writing_text
@@ -192,15 +233,12 @@ class PostgresTx:
     def _opening_text(self) -> str:
         return _OPEN_WRITING if self.is_durable else _OPEN_VISIBLE
 
-    async def _run_before(self, statement: Statement, params: tuple[Value, ...]) -> None:
-        if statement.before is not None:
-            await self._session.send(statement.before, params)
-
 
 class ReadOnlyTx(PostgresTx):
     """A reader's view of one snapshot: whatever writes is refused as a bug of the script."""
 
     __slots__ = ()
+    is_writer = False
 
     async def write(self, sql: str, /, *params: Value) -> None:
         _refuse("write")
@@ -226,9 +264,6 @@ class ReadOnlyTx(PostgresTx):
 
     def _opening_text(self) -> str:
         return _OPEN_READING
-
-    async def _run_before(self, statement: Statement, params: tuple[Value, ...]) -> None:
-        pass
 
 
 class _Noting:
