@@ -14,10 +14,16 @@ from lash.testing import ScriptedModel
 OpenRuntime = Callable[..., lash.Runtime]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The database of a test; the same URL opens the same SQLite file again."""
-    return "memory:" if request.param == "memory" else str(tmp_path / "agent.db")
+    match request.param:
+        case "memory":
+            return "memory:"
+        case "postgres":
+            made: str = request.getfixturevalue("postgres_urls")()
+            return made
+    return str(tmp_path / "agent.db")
 
 
 @pytest.fixture
