@@ -619,3 +619,61 @@ async def test_turn_is_accepted_driven_and_told_about_across_handles(backend: Ba
     read = await mine.runtime_persistence("s1").load_session(FullGraph())
     assert read is not None
     assert read.head_revision == 1
+
+
+# -- retention
+
+
+async def _complete(db: Database, turn_id: str, revision: int) -> None:
+    """Take up the next turn and commit it."""
+    claimed = await _claim(db)
+    assert claimed.turn_id == turn_id
+    await _finish(db, claimed, revision)
+
+
+async def test_settled_batches_go_when_they_are_old_and_no_others(db: Database, clock: SettableClock) -> None:
+    ingress, store = db.turn_ingress, db.runtime_persistence()
+    seeded = await store.enqueue_queued_work(draft("seed", "s1", source_key="k"))
+    await store.cancel_queued_work_batch("s1", seeded.batch_id)
+    await ingress.accept_turn(turn("t1"))
+    await _complete(db, "t1", 0)
+    clock.advance(10)
+    await ingress.accept_turn(turn("t2"))
+    await ingress.accept_turn(turn("t3"))
+    await _complete(db, "t2", 1)
+    assert await ingress.prune_settled_work(settled_before_ms=START_MS) == 0  # the bound is exclusive
+    assert await ingress.prune_settled_work(settled_before_ms=START_MS + 1, limit=0) == 0
+    assert await ingress.prune_settled_work(settled_before_ms=START_MS + 1, limit=1) == 1
+    assert await ingress.prune_settled_work(settled_before_ms=START_MS + 10, limit=9) == 1
+    with refused("idempotency_conflict"):  # still kept, so the other content is noticed
+        await ingress.accept_turn(turn("t2", text="other"))
+    assert await ingress.prune_settled_work(settled_before_ms=START_MS + 10**9) == 1
+    (waiting,) = await store.list_queued_work("s1")
+    assert waiting.source_key == "turn:t3"
+
+
+async def test_a_pruned_turn_is_still_answered_with_its_receipt(db: Database) -> None:
+    ingress = db.turn_ingress
+    await ingress.accept_turn(turn("t1"))
+    await _complete(db, "t1", 0)
+    before = await ingress.find_turn("s1", "t1")
+    assert await ingress.prune_settled_work(settled_before_ms=START_MS + 1) == 1
+    after = await ingress.find_turn("s1", "t1")
+    assert after == before.replace(batch_id=None)
+    assert after.receipt is not None
+    assert await ingress.request_cancel("s1", "t1") == "too_late"
+    again = await ingress.accept_turn(turn("t1"), claim_owner_id="w")
+    assert (again.claimed, again.status.state, again.status.receipt) == (None, after.state, after.receipt)
+    assert await ingress.claim_turn("s1", owner_id="w", agents=["helper"], lease_ttl_ms=1) == ClaimRefused(
+        reason="empty"
+    )
+
+
+async def test_the_key_of_an_accepted_turn_is_no_key_for_other_work(db: Database) -> None:
+    store = db.runtime_persistence()
+    await db.turn_ingress.accept_turn(turn("t1"))
+    for revision in (0, None):  # waiting, then committed
+        with refused("idempotency_conflict"):
+            await store.enqueue_queued_work(draft("other", "s1", source_key="turn:t1"))
+        if revision is not None:
+            await _complete(db, "t1", revision)

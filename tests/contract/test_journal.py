@@ -12,6 +12,7 @@ from lash.values import (
     EffectResult,
     EffectScope,
     EffectState,
+    TurnState,
     UnwrittenEffect,
 )
 
@@ -320,6 +321,21 @@ async def test_commit_settles_the_journal_of_its_turn_and_drops_the_outcomes(db:
     assert (lines[0].identity.label, lines[0].started_at_ms) == ("tool", START_MS)
     (kept,) = await journal.load_effects(other)
     assert (kept.settled, kept.result) == (False, done(b"kept"))
+
+
+async def test_a_commit_settles_only_effects_of_its_own_turn(db: Database) -> None:
+    for scope in (EffectScope.turn("s1", "t2"), EffectScope.turn("s2", "t1"), EffectScope.process("p")):
+        line = UnwrittenEffect(identity=effect("a", scope), state=EffectState.DONE)
+        with refused("invalid_argument"):
+            await db.runtime_persistence("s1").commit_runtime_state(
+                commit(
+                    "s1",
+                    turn_commit=stamp("t1", session_id="s1"),
+                    settlement=settling("t1", effects=(line,)),
+                )
+            )
+        assert await db.effect_journal.load_effects(scope) == []
+    assert (await db.turn_ingress.find_turn("s1", "t1")).state is TurnState.UNKNOWN
 
 
 async def test_listing_filters_and_pages_in_the_order_of_the_start(db: Database) -> None:

@@ -112,6 +112,16 @@ class TurnIngress(Protocol):
         """Return how many unsettled batches wait for each agent that is not among `agents`."""
         ...
 
+    async def prune_settled_work(self, *, settled_before_ms: int, limit: int = 1000) -> int:
+        """Delete up to `limit` batches, oldest first, that were completed or cancelled before that time.
+
+        Returns how many; fewer than `limit` when nothing is left. Unsettled work always stays, and so do turn
+        stamps: the id of a committed turn is answered with its receipt for all time. What ends with a batch is
+        the promise that its own source key makes (contract 2.D.4, ruling 2), the check that the same turn id
+        brings the same content, and the answer for a turn whose input another turn took in.
+        """
+        ...
+
     async def release_dead_owners(self) -> int:
         """Expire what owners hold that are known to be dead (same host, process gone); return how many.
 

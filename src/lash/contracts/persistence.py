@@ -99,7 +99,8 @@ class RuntimePersistence(AttachmentManifest, Protocol):
         """Apply a commit whole, or not at all.
 
         Raises:
-            LashError: in this order (contract 2.D.3): `session_binding_mismatch`;
+            LashError: in this order (contract 2.D.3): `session_binding_mismatch`; `invalid_argument` (a
+                settlement with effects of another scope than its turn's);
                 `runtime_turn_commit_conflict` (another hash under this turn, or a stamp of another
                 session); `session_lease_lost` (with a settlement whose lease is not current);
                 `head_revision_conflict` (facts `expected`, `actual`: reload, then decide);
@@ -121,7 +122,8 @@ class RuntimePersistence(AttachmentManifest, Protocol):
         """Add work to a session's queue.
 
         Raises:
-            LashError: `invalid_argument` for a blank session or an empty payload list (R-35).
+            LashError: `invalid_argument` for a blank session or an empty payload list (R-35);
+                `idempotency_conflict` for the source key of a turn that `TurnIngress` accepted.
 
         Contract:
             D4.1: The same (session, source key) returns the stored batch unchanged, whatever its state but

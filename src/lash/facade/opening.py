@@ -21,6 +21,7 @@ def open(
     ids: IdSource | None = None,
     lease_ttl_ms: int = 30_000,
     max_concurrent_turns: int = 256,
+    retention_ms: int | None = 7 * 24 * 3_600_000,
     work: bool = True,
 ) -> Runtime:
     """Return a runtime over a database. Nothing is opened before `async with` (or `with`, in a script).
@@ -37,10 +38,13 @@ def open(
         lease_ttl_ms: How long a driver that vanished without a trace keeps its session from others. A
             process that was killed on this machine is noticed at once.
         max_concurrent_turns: How many turns run at the same time.
+        retention_ms: How long settled effects and settled queue rows are kept as evidence: seven days by
+            default, None for ever. What is in the history, and the receipts of turns, is never deleted.
         work: False to only look and to accept: this runtime drives nothing.
 
     Raises:
-        LashError: `backend_unknown_scheme`; `agent_duplicate` for two agents of one name. On entering:
+        LashError: `backend_unknown_scheme`; `agent_duplicate` for two agents of one name;
+            `invalid_argument` for a negative retention. On entering:
             see `Database.connect`; `model_unknown_provider`, `model_key_missing`, `extra_missing`;
             `resource_missing`.
     """
@@ -56,5 +60,6 @@ def open(
         ids=ids,
         lease_ttl_ms=lease_ttl_ms,
         max_concurrent_turns=max_concurrent_turns,
+        retention_ms=retention_ms,
         work=work,
     )

@@ -15,6 +15,7 @@ from lash.facade.session import Accepted, Session
 from lash.facade.turn import TurnResult
 from lash.providers import resolve_model
 from lash.runtime import (
+    DEFAULT_RETENTION_MS,
     ActivityBus,
     ActivitySubscription,
     BoundAgent,
@@ -52,11 +53,13 @@ class Runtime:
         clock, ids: Time and fresh ids; the machine's by default.
         lease_ttl_ms: How long a vanished driver keeps its session from others.
         max_concurrent_turns: How many turns run at the same time.
+        retention_ms: How long settled effects and queue rows are kept; None for ever.
         work: False to drive nothing.
 
     Raises:
-        LashError: `agent_duplicate`; `durable_store_required:<facet>` when some parts are durable and
-            others are not, naming each with its mend.
+        LashError: `agent_duplicate`; `invalid_argument` for a negative retention;
+            `durable_store_required:<facet>` when some parts are durable and others are not, naming each with
+            its mend.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Runtime:
         ids: IdSource | None = None,
         lease_ttl_ms: int = 30_000,
         max_concurrent_turns: int = 256,
+        retention_ms: int | None = DEFAULT_RETENTION_MS,
         work: bool = True,
     ) -> None:
         self.database = database
@@ -87,6 +91,7 @@ class Runtime:
             bus=self._bus,
             effect_host=effect_host,
             lease_ttl_ms=lease_ttl_ms,
+            retention_ms=_checked_retention(retention_ms),
         )
         self._max_concurrent_turns = max_concurrent_turns
         self._work = work
@@ -368,6 +373,16 @@ class Runtime:
             raise LashError(
                 "runtime_closed", "this runtime is not open; use it inside `async with lash.open(…)`"
             )
+
+
+def _checked_retention(retention_ms: int | None) -> int | None:
+    if retention_ms is not None and retention_ms < 0:
+        raise LashError(
+            "invalid_argument",
+            f"a retention of {retention_ms} ms is negative; give milliseconds, or None to keep settled evidence",
+            retention_ms=retention_ms,
+        )
+    return retention_ms
 
 
 def _by_name(agents: Sequence[Agent]) -> dict[str, Agent]:

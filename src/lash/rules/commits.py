@@ -15,7 +15,7 @@ from lash.rules.blobs import check_components
 from lash.rules.graph import KnownNodes, check_delta
 from lash.rules.leases import NO_LEASE, LeaseRow, check_current_lease
 from lash.rules.queue import check_completion
-from lash.values import RuntimeCommit
+from lash.values import EffectScope, RuntimeCommit
 
 ClaimKey = tuple[str, str]
 """A claim's id and its token."""
@@ -52,6 +52,7 @@ def check_commit(commit: RuntimeCommit, facts: CommitFacts) -> bool:
         LashError: see `RuntimePersistence.commit_runtime_state`.
     """
     check_binding(commit, facts.bound_session_id)
+    check_settled_effects(commit)
     if is_recorded(commit, facts.recorded_hash):
         return True
     check_settlement(commit, facts.lease)
@@ -77,6 +78,29 @@ def check_binding(commit: RuntimeCommit, bound_session_id: str | None) -> None:
             bound_session_id=bound_session_id,
             session_id=commit.session_id,
         )
+
+
+def check_settled_effects(commit: RuntimeCommit) -> None:
+    """Refuse a settlement that brings effects of anything but the turn that it settles.
+
+    Raises:
+        LashError: `invalid_argument`.
+    """
+    settlement = commit.settlement
+    if settlement is None:
+        return
+    turn_id = settlement.receipt.turn_id
+    scope = EffectScope.turn(commit.session_id, turn_id)
+    for line in settlement.effects:
+        if line.identity.scope != scope:
+            raise LashError(
+                "invalid_argument",
+                f"the commit of turn {turn_id!r} of session {commit.session_id!r} brings effect "
+                f"{line.identity.replay_key!r} of another scope; settle each scope's effects with its own commit",
+                session_id=commit.session_id,
+                turn_id=turn_id,
+                replay_key=line.identity.replay_key,
+            )
 
 
 def is_recorded(commit: RuntimeCommit, recorded_hash: str | None) -> bool:

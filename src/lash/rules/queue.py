@@ -58,7 +58,8 @@ class QueueRow(msgspec.Struct, frozen=True):
 class KeyedRow(msgspec.Struct, frozen=True):
     """A batch, settled or not, under the source key that is being enqueued.
 
-    The wake fields are those of its payload if that is a wake, else None.
+    The wake fields are those of its payload if that is a wake, else None. `turn_id` is set when it was accepted
+    as a turn.
     """
 
     batch_id: str
@@ -67,6 +68,7 @@ class KeyedRow(msgspec.Struct, frozen=True):
     run_turn_id: str | None = None
     wake_process_id: str | None = None
     wake_sequence: int | None = None
+    turn_id: str | None = None
 
 
 def merge_key_text(key: MergeKey) -> str:
@@ -121,10 +123,24 @@ def stored_under_key(draft: QueuedWorkBatchDraft, rows: Iterable[KeyedRow]) -> s
     Args:
         draft: What is to be enqueued, with a source key.
         rows: Every batch of that (session, source key), whatever its state.
+
+    Raises:
+        LashError: `idempotency_conflict` for the key of an accepted turn. What became of it is told by its turn
+            id; its input is kept once, and once it is committed that is in the history.
     """
     known = sorted(
         (row for row in rows if row.state != QueuedWorkState.CANCELLED), key=lambda row: row.enqueue_seq
     )
+    accepted = next((row.turn_id for row in known if row.turn_id is not None), None)
+    if accepted is not None:
+        raise LashError(
+            "idempotency_conflict",
+            f"source key {draft.source_key!r} of session {draft.session_id!r} belongs to turn {accepted!r}; "
+            "take another key, or ask for the turn by its id",
+            session_id=draft.session_id,
+            source_key=draft.source_key,
+            turn_id=accepted,
+        )
     wake = keyed_wake(draft)
     if wake is None:
         return known[0].batch_id if known else None

@@ -7,6 +7,7 @@ from lash.runtime.activity_bus import ActivityBus, ActivitySubscription, ends_st
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.durability import DurabilityFacet, DurabilityReport, durability_report
+from lash.runtime.housekeeping import DEFAULT_RETENTION_MS, Housekeeping
 from lash.runtime.ledger import EffectLedger
 from lash.runtime.output import OutputShape
 from lash.runtime.services import RuntimeServices
@@ -14,6 +15,7 @@ from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.runtime.worker import Worker
 
 __all__ = [
+    "DEFAULT_RETENTION_MS",
     "ActivityBus",
     "ActivitySubscription",
     "BoundAgent",
@@ -21,6 +23,7 @@ __all__ = [
     "DurabilityFacet",
     "DurabilityReport",
     "EffectLedger",
+    "Housekeeping",
     "OutputShape",
     "RuntimeServices",
     "SessionAttachments",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lash.contracts import Database, EffectHost
 from lash.runtime.activity_bus import ActivityBus
+from lash.runtime.housekeeping import DEFAULT_RETENTION_MS
 from lash.values import Clock, IdSource
 
 
@@ -18,6 +19,7 @@ class RuntimeServices:
         effect_host: Overrides how effects are run and recorded; None drives them under the session lease,
             recorded in the database.
         lease_ttl_ms: How long a driver that has died without a trace keeps its session from others.
+        retention_ms: How long settled evidence is kept; None keeps it for ever.
     """
 
     database: Database
@@ -26,3 +28,4 @@ class RuntimeServices:
     bus: ActivityBus
     effect_host: EffectHost | None = None
     lease_ttl_ms: int = 30_000
+    retention_ms: int | None = DEFAULT_RETENTION_MS

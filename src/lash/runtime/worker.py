@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from lash.contracts import Subscription
 from lash.errors import LashError
 from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.housekeeping import Housekeeping
 from lash.runtime.resident import ResidentSessions
 from lash.runtime.services import RuntimeServices
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
@@ -51,6 +52,7 @@ class Worker:
         self._failures: dict[str, int] = {}
         self._results: dict[tuple[str, str], asyncio.Future[DrivenTurn]] = {}
         self._loop_task: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         self._closing = False
         self._look_for_dead_at = 0.0
 
@@ -64,13 +66,18 @@ class Worker:
         return idle and not self._closing and len(self._tasks) < self._max_concurrent_turns
 
     def start(self) -> None:
-        """Begin to look for work. Recovery is the first look."""
+        """Begin to look for work, and to sweep what is over. Recovery is the first look."""
         self._loop_task = asyncio.create_task(self._look_for_work(), name="lash-worker")
+        services = self._services
+        if services.retention_ms is not None:
+            keeper = Housekeeping(services.database, services.clock, retention_ms=services.retention_ms)
+            self._sweeper = asyncio.create_task(keeper.run(), name="lash-housekeeping")
+            self._sweeper.add_done_callback(_report_bug)
 
     async def stop(self) -> None:
         """Stop driving. Turns that are not finished are given back and stay accepted."""
         self._closing = True
-        tasks = [task for task in (self._loop_task, *self._tasks.values()) if task is not None]
+        tasks = [task for task in (self._loop_task, self._sweeper, *self._tasks.values()) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -253,3 +260,10 @@ def _fail(future: asyncio.Future[DrivenTurn], failure: LashError) -> None:
     if not future.done():
         future.set_exception(failure)
         future.exception()
+
+
+def _report_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        _log.error(
+            "housekeeping ended in a bug; settled evidence is kept until the next start", exc_info=problem
+        )

@@ -26,6 +26,7 @@ from lash.backends.sql import (
     queue,
     queue_rows,
     reads,
+    retention,
     session_rows,
     store,
     turn_rows,
@@ -182,7 +183,6 @@ MAY_SCAN = {
     "BATCHES_OF_OWNERS",
     "FREE_BATCHES",
     "LIST_EFFECTS",
-    "FIND_PRUNABLE",
 }
 MODULES = (
     acceptance,
@@ -199,6 +199,7 @@ MODULES = (
     queue,
     queue_rows,
     reads,
+    retention,
     session_rows,
     store,
     turn_rows,

@@ -67,7 +67,7 @@ def commit(
         stamp = tables.stamps[commit.session_id, commit.turn_commit.turn_id]
         return stamp.decoded_result().replace(replayed=True)
     prepared = _prepare(tables, commit, now_ms)
-    _apply(tables, commit, prepared)
+    _apply(tables, commit, prepared, now_ms)
     if keeps_manifest:
         stamp_attachments(tables, commit.session_id, commit.committed_attachment_ids, now_ms)
     if commit.settlement is not None:
@@ -186,7 +186,7 @@ def _stamp(commit: RuntimeCommit, result: RuntimeCommitResult) -> StoredStamp | 
     )
 
 
-def _apply(tables: Tables, commit: RuntimeCommit, prepared: PreparedCommit) -> None:
+def _apply(tables: Tables, commit: RuntimeCommit, prepared: PreparedCommit, now_ms: int) -> None:
     session_id = commit.session_id
     tables.blobs.update(prepared.blobs)
     if isinstance(commit.graph, GraphReplaceFull):
@@ -197,7 +197,7 @@ def _apply(tables: Tables, commit: RuntimeCommit, prepared: PreparedCommit) -> N
     counted = tables.counted.setdefault(session_id, set())
     counted.update(delta.key for delta in commit.usage_deltas if delta.key is not None)
     tables.heads[session_id] = prepared.head
-    tables.queue.settle(prepared.completed, QueuedWorkState.COMPLETED)
+    tables.queue.settle(prepared.completed, QueuedWorkState.COMPLETED, now_ms)
     tables.queue.give_back(prepared.missed, leaves_turn=True)
     if commit.turn_commit is not None and prepared.stamp is not None:
         tables.stamps[session_id, commit.turn_commit.turn_id] = prepared.stamp

@@ -177,7 +177,7 @@ class MemoryTurnIngress:
         committed = (session_id, turn_id) in tables.stamps
         answer = cancel_answer(row, is_committed=committed, now_ms=now_ms)
         if answer == "cancelled_before_execution" and stored is not None:
-            tables.queue.settle([stored], QueuedWorkState.CANCELLED)
+            tables.queue.settle([stored], QueuedWorkState.CANCELLED, now_ms)
         elif answer == "requested":
             told = cancelled_turn_id(turn_id, row)
             wait = StoredWait(
@@ -215,6 +215,10 @@ class MemoryTurnIngress:
                 if agent is not None and agent not in agents:
                     counts[agent] = counts.get(agent, 0) + 1
         return counts
+
+    async def prune_settled_work(self, *, settled_before_ms: int, limit: int = 1000) -> int:
+        """Delete up to `limit` batches that were settled before that time; return how many."""
+        return self._tables.queue.prune(settled_before_ms, limit)
 
     async def release_dead_owners(self) -> int:
         """Expire what earlier openings of this database held; return how many things."""

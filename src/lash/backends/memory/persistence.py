@@ -218,7 +218,7 @@ class MemoryRuntimePersistence(MemoryManifest):
         now_ms = self._tables.clock.now_ms()
         if stored is None or not is_cancellable(stored.row, now_ms, self._tables.dead_owners):
             return None
-        self._tables.queue.settle([stored], QueuedWorkState.CANCELLED)
+        self._tables.queue.settle([stored], QueuedWorkState.CANCELLED, now_ms)
         self._tables.announce(session_id)
         return stored.batch()
 

@@ -7,6 +7,7 @@ session's batches: only through the open ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -41,6 +42,7 @@ class StoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     source_key: str | None = None
     content_hash: str | None = None
     claimed_at_ms: int = 0
+    settled_at_ms: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -85,6 +87,7 @@ class StoredBatch(msgspec.Struct, frozen=True, kw_only=True):
             run_turn_id=self.row.run_turn_id,
             wake_process_id=wakes[0].process_id if wakes else None,
             wake_sequence=wakes[0].sequence if wakes else None,
+            turn_id=self.row.turn_id,
         )
 
 
@@ -232,11 +235,23 @@ class QueueTable:
                 row = msgspec.structs.replace(row, run_turn_id=None, injected_effect_id=None, runs=0)
             self.put(msgspec.structs.replace(stored, row=row, state=QueuedWorkState.PENDING))
 
-    def settle(self, batches: Iterable[StoredBatch], state: QueuedWorkState) -> None:
-        """End batches as completed or cancelled; they stay as evidence."""
+    def settle(self, batches: Iterable[StoredBatch], state: QueuedWorkState, now_ms: int) -> None:
+        """End batches as completed or cancelled; they stay as evidence until they are pruned."""
         for stored in batches:
             row = msgspec.structs.replace(stored.row, claim_token=None, claim_expires_at_ms=0)
-            self.put(msgspec.structs.replace(stored, row=row, state=state))
+            self.put(msgspec.structs.replace(stored, row=row, state=state, settled_at_ms=now_ms))
+
+    def prune(self, settled_before_ms: int, limit: int) -> int:
+        """Delete the first `limit` batches that were settled before that time; return how many."""
+        old = (
+            stored
+            for stored in self._batches.values()
+            if stored.settled_at_ms is not None and stored.settled_at_ms < settled_before_ms
+        )
+        gone = list(islice(old, max(limit, 0)))
+        for stored in gone:
+            self._forget(stored)
+        return len(gone)
 
     def claim_of(self, batches: Sequence[StoredBatch]) -> QueuedWorkClaim:
         """Return the claim that these batches are held under."""
@@ -251,6 +266,17 @@ class QueueTable:
             expires_at_ms=head.row.claim_expires_at_ms,
             batches=tuple(stored.batch() for stored in batches),
         )
+
+    def _forget(self, stored: StoredBatch) -> None:
+        batch_id, session_id = stored.row.batch_id, stored.session_id
+        del self._batches[batch_id]
+        if stored.source_key is not None:
+            under_key = self._by_key[session_id, stored.source_key]
+            under_key.remove(batch_id)
+            if not under_key:
+                del self._by_key[session_id, stored.source_key]
+        if stored.row.turn_id is not None and self._by_turn.get((session_id, stored.row.turn_id)) == batch_id:
+            del self._by_turn[session_id, stored.row.turn_id]
 
     def remove_session(self, session_id: str) -> int:
         """Delete every batch of a session; return how many."""

@@ -57,7 +57,7 @@ def claim_next_turn(
         turn_id = _turn_id(tables, session_id, group)
         if (session_id, turn_id) not in tables.stamps:
             return _take(tables, session_id, group, turn_id, agent, owner_id, now_ms, ttl_ms)
-        tables.queue.settle(_stored(tables, session_id, group), QueuedWorkState.COMPLETED)
+        tables.queue.settle(_stored(tables, session_id, group), QueuedWorkState.COMPLETED, now_ms)
 
 
 def agent_of(tables: Tables, session_id: str, group: TurnGroup) -> str | None:

@@ -13,7 +13,6 @@ import msgspec
 from lash.backends.sql.effect_rows import EffectKey, effect_key, scope_hash
 from lash.backends.sql.node_rows import PreparedNode
 from lash.backends.sql.receipts import StoredReceipt, stored_receipt
-from lash.errors import LashError
 from lash.rules.blobs import bare_refs, component_blobs
 from lash.rules.commits import check_binding, is_recorded
 from lash.rules.exact_json import exact_bytes
@@ -106,14 +105,6 @@ def _prepare_settlement(
     scope = EffectScope.turn(session_id, settlement.receipt.turn_id)
     lines: dict[EffectKey, UnwrittenEffect] = {}
     for line in settlement.effects:
-        if line.identity.scope != scope:
-            raise LashError(
-                "invalid_argument",
-                f"the commit of turn {scope.turn_id!r} of session {session_id!r} brings effect "
-                f"{line.identity.replay_key!r} of another scope",
-                session_id=session_id,
-                replay_key=line.identity.replay_key,
-            )
         lines.setdefault(effect_key(line.identity), line)  # the first result of an effect stands
     receipt = settlement.receipt.replace(head_revision=head_revision)
     return PreparedSettlement(

@@ -16,6 +16,7 @@ from lash.backends.sql.queue_rows import (
     seq_list,
     taken_rows,
 )
+from lash.backends.sql.retention import BATCHES, prune
 from lash.backends.sql.session_rows import SessionRow, announce, locked_session, write_lease
 from lash.backends.sql.store import Store, json_list
 from lash.backends.sql.turn_claims import TurnTerms, claim_next_turn, composition, injected_claims
@@ -229,6 +230,14 @@ class SqlTurnIngress:
             return await list_unserved(tx, agents)
 
         return await self._store.read(script)
+
+    async def prune_settled_work(self, *, settled_before_ms: int, limit: int = 1000) -> int:
+        """Delete up to `limit` batches that were settled before that time; return how many."""
+
+        async def script(tx: Tx) -> int:
+            return await prune(tx, BATCHES, settled_before_ms, limit)
+
+        return await self._store.run(script, durable=False)
 
     async def release_dead_owners(self) -> int:
         """Expire what owners hold that are known to be dead; return how many things."""

@@ -21,7 +21,8 @@ from lash.backends.sql.effect_writes import (
     start_line,
 )
 from lash.backends.sql.engine import Tx
-from lash.backends.sql.journal_pages import effects_under_key, page_of_effects, prune
+from lash.backends.sql.journal_pages import effects_under_key, page_of_effects
+from lash.backends.sql.retention import EFFECTS, prune
 from lash.backends.sql.session_rows import find_session
 from lash.backends.sql.store import Store
 from lash.rules.identifiers import check_text
@@ -237,9 +238,9 @@ class SqlEffectJournal:
         """Delete up to `limit` settled lines that ended before that time; return how many."""
 
         async def script(tx: Tx) -> int:
-            return await prune(tx, ended_before_ms, limit)
+            return await prune(tx, EFFECTS, ended_before_ms, limit)
 
-        return await self._store.run(script)
+        return await self._store.run(script, durable=False)
 
 
 async def _claim_known(

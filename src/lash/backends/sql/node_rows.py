@@ -17,7 +17,7 @@ from lash.backends.sql.node_bodies import NodeBody, node_json, spelled_out, time
 from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
 from lash.errors import LashError
-from lash.values import SessionNodeRecord, decode_record, encode_record
+from lash.values import SessionNodeRecord, decode_record
 
 _SEQ_BITS = 32
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
@@ -210,23 +210,25 @@ def decode_nodes(
         LashError: `stored_data_corrupt`, naming the first node that cannot be read.
     """
     texts: list[bytes] = []
-    last_key, last_id = (0, b"") if before is None else (before.key, encode_record(before.node_id))
+    last_key, last_id = (0, b"") if before is None else (before.key, _encode(before.node_id))
     for row in rows:
-        node_id = encode_record(row.node_id)
+        node_id = _encode(row.node_id)
         parent_id = None
-        if row.follows_its_parent:
+        if row.key & _SEQ_MASK > row.run_seq:  # spelled out here: this runs for every node of a history
             if last_key != row.key - 1:
                 raise parent_missing(session_id, row)
             parent_id = last_id
         if not row.hidden:
             texts.append(_json_of(session_id, row, node_id, parent_id))
         last_key, last_id = row.key, node_id
+    nodes: list[SessionNodeRecord] = []
     try:
-        nodes = _node_list.decode(spelled_out(b"[" + b",".join(texts) + b"]"))
+        for at in range(0, len(texts), _AT_ONCE):
+            nodes += _node_list.decode(spelled_out(b"[" + b",".join(texts[at : at + _AT_ONCE]) + b"]"))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        nodes = ()
+        nodes = []
     if len(nodes) == len(texts):
-        return nodes
+        return tuple(nodes)
     live = (row for row in rows if not row.hidden)
     return tuple(_decoded(session_id, row, text) for row, text in zip(live, texts, strict=True))
 
@@ -237,8 +239,8 @@ def decode_node(session_id: str, row: NodeRow, parent_id: str | None) -> Session
     Raises:
         LashError: `stored_data_corrupt`.
     """
-    parent = None if parent_id is None else encode_record(parent_id)
-    return _decoded(session_id, row, _json_of(session_id, row, encode_record(row.node_id), parent))
+    parent = None if parent_id is None else _encode(parent_id)
+    return _decoded(session_id, row, _json_of(session_id, row, _encode(row.node_id), parent))
 
 
 def parent_missing(session_id: str, row: NodeRow) -> LashError:
@@ -266,4 +268,6 @@ def _decoded(session_id: str, row: NodeRow, text: bytes) -> SessionNodeRecord:
         raise
 
 
-_node_list = msgspec.json.Decoder(tuple[SessionNodeRecord, ...])
+_AT_ONCE = 128  # nodes; so many texts stay in the processor's cache
+_encode = msgspec.json.Encoder().encode
+_node_list = msgspec.json.Decoder(list[SessionNodeRecord])

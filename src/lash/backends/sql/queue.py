@@ -48,7 +48,8 @@ from lash.values import (
     QueuedWorkState,
 )
 
-UNDER_KEY = """SELECT batch_id, enqueue_seq, state, run_turn_id, wake_process_id, wake_sequence FROM queue
+UNDER_KEY = """SELECT batch_id, enqueue_seq, state, run_turn_id, wake_process_id, wake_sequence, turn_id
+    FROM queue
     WHERE sid = (SELECT sid FROM session WHERE session_id = ?) AND source_key = (SELECT ?)"""
 
 Selection = Callable[[Sequence[QueueRow], int, frozenset[str]], list[QueueRow]]
