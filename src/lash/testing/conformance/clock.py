@@ -17,6 +17,7 @@ class KitClock:
     def __init__(self, now_ms: int = START_MS) -> None:
         self._now_ms = now_ms
         self._moved: asyncio.Event | None = None
+        self._asleep = asyncio.Event()
 
     def now_ms(self) -> int:
         """Return the time that the last `advance` left."""
@@ -27,7 +28,13 @@ class KitClock:
         while self._now_ms < at_ms:
             if self._moved is None:
                 self._moved = asyncio.Event()
+            self._asleep.set()
             await self._moved.wait()
+
+    async def somebody_sleeps(self) -> None:
+        """Return once somebody has begun to wait for a later time since this was last asked."""
+        await self._asleep.wait()
+        self._asleep.clear()
 
     def advance(self, ms: int) -> int:
         """Move the time, wake who sleeps, and return the new time."""

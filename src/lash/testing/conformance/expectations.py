@@ -14,7 +14,7 @@ from lash.values import Json, canonical_json, plain
 
 T = TypeVar("T")
 
-WAIT_S = 2.0  # what a wake-up may take; the seed gives one second
+WAIT_S = 5.0  # what a wake-up may take on a busy machine; the seed gives one or two seconds
 
 
 def expect(condition: object, claim: str) -> None:

@@ -66,7 +66,7 @@ async def waits_are_seen_through_the_other_handle(trial: Trial[Database]) -> Non
     subscription = trial.second.subscribe(["wait:k"])
     try:
         await trial.subject.durable_waits.resolve_wait("k", 1)
-        expect_equal(await subscription.wait(timeout_ms=2_000), True, "the notification")
+        expect_equal(await subscription.wait(timeout_ms=5_000), True, "the notification")
         found = expect_present(await trial.second.durable_waits.find_wait("k"), "the wait")
         expect_json(found.value, 1, "its value")
     finally:

@@ -116,7 +116,7 @@ async def drivers_are_told_of_work_through_the_other_handle(trial: Trial[Databas
     try:
         await trial.subject.process_registry.register_process(registration("p1", wake_type("wake")))
         await woken(trial.subject.process_registry, "p1", appends("wake", {"wake_input": "look"}, wakes=ROOT))
-        expect_equal(await subscription.wait(timeout_ms=2_000), True, "the notification")
+        expect_equal(await subscription.wait(timeout_ms=5_000), True, "the notification")
         expect_equal(len(await _queued(trial.second)), 1, "the work, once notified")
     finally:
         subscription.close()
