@@ -69,7 +69,7 @@ def clock() -> SteppedClock:
 
 @pytest.fixture
 async def database(url: str, clock: SteppedClock) -> AsyncIterator[Database]:
-    database = open_database(url, clock=clock)
+    database = open_database(url, test_clock=clock)  # a server has a clock of its own
     await database.connect()
     yield database
     await database.close()
@@ -169,7 +169,10 @@ async def test_a_runtime_prunes_its_ledger_and_keeps_its_history(
         return "seen"
 
     agent = scripted_agent([reply(call("look")), reply("done")], tools=[look])
-    async with lash.open(url, agent, clock=clock, retention_ms=retention_ms) as runtime:
+    database = open_database(url, test_clock=clock)
+    async with lash.Runtime(
+        database=database, agents=[agent], clock=clock, retention_ms=retention_ms
+    ) as runtime:
         session = await runtime.session("s")
         result = await session.turn("go")
         if retention_ms is not None:

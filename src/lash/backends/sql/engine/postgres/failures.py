@@ -13,6 +13,7 @@ Every other module lets driver errors pass and translates them once, where they 
 | `schema_newer`      | a schema of a newer lash                                      | no        |
 | `store_io`          | the server failed, or does not let this client in             | no        |
 | `store_closed`      | the engine is not connected, or no longer                     | no        |
+| `invalid_argument`  | an id is longer than what an index of the server holds        | no        |
 | `store_backend`     | a statement was wrong or broke a constraint: a bug of ours     | no        |
 
 `store_corrupt` for tables, `store_foreign` and `schema_newer` are decided in `migrations`, `store_closed` in
@@ -103,8 +104,10 @@ def _translate(error: psycopg.Error, url: str) -> LashError:
     state, detail = error.sqlstate or "", " ".join(str(error).split())
     if state in _BUSY:
         return busy(url, detail)
-    if state in ("53100", "54000"):
+    if state == "53100":
         return _full(url, detail)
+    if state == "54000":
+        return _too_long(url, detail)
     if state in _NOT_ALLOWED:
         return _read_only(url, detail)
     if state.startswith("XX") and state != "XX000":
@@ -152,6 +155,15 @@ def _full(url: str, detail: str) -> LashError:
         "store_full",
         f"no room is left for {url} ({detail}); nothing was written: free some space, and try again",
         retryable=True,
+        url=url,
+        detail=detail,
+    )
+
+
+def _too_long(url: str, detail: str) -> LashError:
+    return LashError(
+        "invalid_argument",
+        f"an id or a key is too long for an index of {url} ({detail}); keep ids below 2,600 bytes here",
         url=url,
         detail=detail,
     )
