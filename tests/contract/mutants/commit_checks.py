@@ -163,9 +163,8 @@ def _half_completes(original: Any) -> Any:
                 from lash.values import QueuedWorkState
 
                 for claim_id, token, session_id in claims:
-                    tables.queue.settle(
-                        tables.queue.held(session_id, claim_id, token), QueuedWorkState.COMPLETED
-                    )
+                    held = tables.queue.held(session_id, claim_id, token)
+                    tables.queue.settle(held, QueuedWorkState.COMPLETED, tables.clock.now_ms())
             raise
 
     return commit

@@ -44,9 +44,9 @@ mutant(
 
 
 def _newest_first(original: Any) -> Any:
-    def apply(tables: Any, commit: Any, prepared: Any) -> None:
+    def apply(tables: Any, commit: Any, prepared: Any, *rest: Any) -> None:
         before = dict(tables.nodes.get(commit.session_id, {}))
-        original(tables, commit, prepared)
+        original(tables, commit, prepared, *rest)
         if before and not isinstance(commit.graph, GraphReplaceFull):
             now = tables.nodes[commit.session_id]
             fresh = {node_id: node for node_id, node in now.items() if node_id not in before}
@@ -56,9 +56,9 @@ def _newest_first(original: Any) -> Any:
 
 
 def _keeps_replaced(original: Any) -> Any:
-    def apply(tables: Any, commit: Any, prepared: Any) -> None:
+    def apply(tables: Any, commit: Any, prepared: Any, *rest: Any) -> None:
         before = dict(tables.nodes.get(commit.session_id, {}))
-        original(tables, commit, prepared)
+        original(tables, commit, prepared, *rest)
         if isinstance(commit.graph, GraphReplaceFull):
             tables.nodes[commit.session_id] = before | tables.nodes[commit.session_id]
 

@@ -154,9 +154,9 @@ mutant(
 
 
 def _completes_missed(original: Any) -> Any:
-    def apply(tables: Any, commit: Any, prepared: Any) -> None:
-        original(tables, commit, prepared)
-        tables.queue.settle(prepared.missed, QueuedWorkState.COMPLETED)
+    def apply(tables: Any, commit: Any, prepared: Any, *rest: Any) -> None:
+        original(tables, commit, prepared, *rest)
+        tables.queue.settle(prepared.missed, QueuedWorkState.COMPLETED, tables.clock.now_ms())
 
     return apply
 

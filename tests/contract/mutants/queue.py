@@ -118,8 +118,8 @@ mutant("empty work is taken", "empty_batches_are_refused", (f"{STORE}:check_draf
 
 
 def _reuses(original: Any) -> Any:
-    def settle(self: Any, batches: Any, state: Any) -> None:
-        original(self, batches, state)
+    def settle(self: Any, batches: Any, state: Any, *rest: Any) -> None:
+        original(self, batches, state, *rest)
         if state == "cancelled" and self._last_seq == max((b.row.enqueue_seq for b in batches), default=-1):
             self._last_seq -= 1
 
