@@ -39,7 +39,7 @@ async def test_torn_database_is_refused_loudly(sqlite_url: str) -> None:
         session = await runtime.session("s")
         await session.turn("hello")
     body = bytearray(Path(sqlite_url).read_bytes())
-    body[4096:] = os.urandom(len(body) - 4096)
+    body[8192:] = os.urandom(len(body) - 8192)
     Path(sqlite_url).write_bytes(body)
     error = await refused(sqlite_url)
     assert error.code in {"store_corrupt", "stored_data_corrupt"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from lash.backends.sql import (
     work_overview,
 )
 from lash.backends.sql.engine.sqlite import SqliteSettings
+from lash.backends.sql.engine.sqlite.connections import open_checkpointer, open_reader, open_writer
 from lash.backends.sql.schema import MIGRATIONS
 from lash.values import (
     DeliveryPolicy,
@@ -229,9 +230,21 @@ ALIASES = {"q": "queue", "e": "effect", "s": "session", "m": "attachment_manifes
 @pytest.mark.parametrize("name", sorted(set(STATEMENTS) - MAY_SCAN))
 def test_no_statement_looks_at_a_whole_table(name: str, tmp_path: Path) -> None:
     connection = apsw.Connection(str(tmp_path / "plans.db"))
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # as the engine's own
     connection.execute(MIGRATIONS[0])
     sql = STATEMENTS[name]
     count = 1 if "?1" in sql else sql.count("?")
     plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql, ("1",) * count)]
     scanned = [word for step in plan if (match := re.match(r"SCAN (\w+)", step)) and (word := match[1])]
     assert not [table for table in scanned if ALIASES.get(table, table) in TABLES], plan
+
+
+@pytest.mark.parametrize("opens", [open_writer, open_reader, open_checkpointer])
+def test_no_connection_plans_a_statement_anew_for_its_values(
+    opens: Callable[[str, SqliteSettings], apsw.Connection], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plans.db")
+    open_writer(path, SqliteSettings()).close()
+    connection = opens(path, SqliteSettings())
+    assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+    connection.close()

@@ -13,7 +13,7 @@ from lash.values import TokenUsage
 INPUT, RESULT, ANSWER = "u" * 1024, "r" * 300, "a" * 2048
 CONTENT_BYTES = len(INPUT) + 2 * len(RESULT) + len(ANSWER)
 COST = TokenUsage(input_tokens=100, output_tokens=20)
-SAMPLE_TURNS = 150
+SAMPLE_TURNS = 400
 
 
 @lash.tool(effect="read_only")

@@ -14,7 +14,7 @@ from lash.backends.sql.engine.sqlite.checkpointer import Checkpointer
 from lash.backends.sql.engine.sqlite.connections import open_checkpointer, open_writer, use_log
 from lash.backends.sql.engine.sqlite.filelock import FileLock
 
-FRAME_BYTES = 4096 + 24
+FRAME_BYTES = 8192 + 24
 
 
 def fill(note_id: int):

@@ -71,7 +71,7 @@ async def test_connection_has_the_settings_that_durability_needs(engine):
         names = ("journal_mode", "synchronous", "foreign_keys", "temp_store", "page_size")
         return [await tx.fetch_one(lambda value: value, f"PRAGMA {name}") for name in names]
 
-    assert await engine.run(settings) == ["wal", 2, 1, 2, 4096]
+    assert await engine.run(settings) == ["wal", 2, 1, 2, 8192]
 
 
 async def test_older_file_is_copied_aside_and_migrated(open_with, path):
@@ -167,8 +167,8 @@ async def test_damaged_page_is_reported_when_it_is_met(open_with, path):
     await engine.run(fill)
     await engine.close()
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * 4096)
+        file.seek(8192)
+        file.write(b"\xff" * 8192)
 
     engine = await open_with(OLD)
 

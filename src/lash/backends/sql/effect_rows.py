@@ -155,7 +155,7 @@ _SELECT = """SELECT e.effect_seq, s.session_id, e.scope_type, e.scope_id, e.repl
 
 FIND_BY_HASH = f"{_SELECT} WHERE e.key_hash IN (SELECT value FROM json_each(?)) ORDER BY e.effect_seq"  # noqa: S608
 LIST_OF_SCOPE = f"""{_SELECT} WHERE e.sid = coalesce((SELECT sid FROM session WHERE session_id = ?), 0)
-    AND e.scope_hash = (SELECT ?) ORDER BY e.effect_seq"""  # noqa: S608
+    AND e.scope_hash = ? ORDER BY e.effect_seq"""  # noqa: S608
 _FILTERS = """e.effect_seq > ? AND (? IS NULL OR e.state = ?) AND (? IS NULL OR e.settled = ?)
     AND (? IS NULL OR (e.scope_type = 'turn' AND e.scope_id = ?)) ORDER BY e.effect_seq LIMIT ?"""
 LIST_EFFECTS = f"{_SELECT} WHERE {_FILTERS}"

@@ -50,7 +50,7 @@ from lash.values import (
 
 UNDER_KEY = """SELECT batch_id, enqueue_seq, state, run_turn_id, wake_process_id, wake_sequence, turn_id
     FROM queue
-    WHERE sid = (SELECT sid FROM session WHERE session_id = ?) AND source_key = (SELECT ?)"""
+    WHERE sid = (SELECT sid FROM session WHERE session_id = ?) AND source_key = ?"""
 
 Selection = Callable[[Sequence[QueueRow], int, frozenset[str]], list[QueueRow]]
 

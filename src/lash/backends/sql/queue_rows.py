@@ -120,15 +120,13 @@ _BATCH = """SELECT q.enqueue_seq, q.batch_id, s.session_id, q.delivery_policy, q
     FROM queue q JOIN session s USING (sid) LEFT JOIN queue_items i USING (enqueue_seq)"""
 _SID = "(SELECT sid FROM session WHERE session_id = ?)"
 
-# `(SELECT ?)` hides a value from the planner. SQLite plans a statement anew for each value that it may look at,
-# which costs ten times what these statements cost.
 TAKEN_ROWS = f"""SELECT {_DECISION} FROM queue q WHERE q.sid = {_SID} AND q.taken = 1
     AND q.settled_at_ms IS NULL"""  # noqa: S608
 FREE_ROWS = f"""SELECT {_DECISION} FROM queue q WHERE q.sid = {_SID} AND q.taken = 0
-    AND q.settled_at_ms IS NULL AND q.available_at_ms <= ? ORDER BY q.enqueue_seq LIMIT (SELECT ?)"""  # noqa: S608
+    AND q.settled_at_ms IS NULL AND q.available_at_ms <= ? ORDER BY q.enqueue_seq LIMIT ?"""  # noqa: S608
 FREE_EARLY_ROWS = f"""SELECT {_DECISION} FROM queue q WHERE q.sid = {_SID} AND q.taken = 0
     AND q.settled_at_ms IS NULL AND q.available_at_ms <= ? AND q.delivery_policy = 'earliest_safe_boundary'
-    ORDER BY q.enqueue_seq LIMIT (SELECT ?)"""  # noqa: S608
+    ORDER BY q.enqueue_seq LIMIT ?"""  # noqa: S608
 NEXT_SCHEDULED_ROW = f"""SELECT {_DECISION} FROM queue q WHERE q.sid = {_SID} AND q.settled_at_ms IS NULL
     AND q.available_at_ms > 0 AND q.available_at_ms > ? AND q.taken = 0
     ORDER BY q.available_at_ms LIMIT 1"""  # noqa: S608

@@ -68,7 +68,7 @@ class BlobRow(msgspec.Struct, frozen=True, gc=False):
 
 FIND_HEAD = """SELECT sid, session_id, revision, leaf_node_id, current_agent_frame_id, checkpoint_ref, manifest,
     ledger, config, frames FROM session LEFT JOIN session_setup USING (sid)
-    WHERE session_id = (SELECT ?) AND revision > 0 AND deleted_at_ms IS NULL"""
+    WHERE session_id = ? AND revision > 0 AND deleted_at_ms IS NULL"""
 ONLY_HEADS = "SELECT session_id FROM session WHERE revision > 0 AND deleted_at_ms IS NULL LIMIT 2"
 ONLY_METAS = "SELECT session_id FROM session_meta JOIN session USING (sid) LIMIT 2"
 READ_BLOBS = "SELECT ref, body FROM blob WHERE ref IN (SELECT value FROM json_each(?))"

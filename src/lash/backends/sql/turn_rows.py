@@ -34,7 +34,7 @@ _SID = "(SELECT sid FROM session WHERE session_id = ?)"
 
 ACCEPTED_ROWS = f"""SELECT content_hash, batch_id, enqueue_seq, state, turn_id, run_turn_id, claim_owner_id,
     claim_token, claim_expires_at_ms FROM queue
-    WHERE sid = {_SID} AND source_key = (SELECT ?) AND turn_id IS NOT NULL ORDER BY enqueue_seq"""  # noqa: S608
+    WHERE sid = {_SID} AND source_key = ? AND turn_id IS NOT NULL ORDER BY enqueue_seq"""  # noqa: S608
 FIND_RECEIPT = (
     f"SELECT turn_id, head_revision, receipt, node_tails FROM stamp WHERE sid = {_SID} AND turn_id = ?"  # noqa: S608
 )

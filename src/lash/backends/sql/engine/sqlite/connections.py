@@ -14,7 +14,9 @@ _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
 def open_writer(path: str, settings: SqliteSettings) -> apsw.Connection:
     """Open, and create if need be, the database for writing. Its contents are not touched yet."""
     connection = _open(path, settings, _READ_WRITE | apsw.SQLITE_OPEN_CREATE)
-    connection.execute("PRAGMA page_size=8192")  # counts for a file that is still empty
+    # Counts for a file that is still empty. Rows of 1 to 2 KB leave a third of a 4 KiB page empty, and a tenth of
+    # one of 8 KiB; larger ones would only make the log longer.
+    connection.execute("PRAGMA page_size=8192")
     return connection
 
 
@@ -45,6 +47,9 @@ def open_reader(path: str, settings: SqliteSettings) -> apsw.Connection:
 def _open(path: str, settings: SqliteSettings, flags: int) -> apsw.Connection:
     connection = apsw.Connection(path, flags=flags, statementcachesize=settings.statement_cache)
     connection.set_busy_timeout(settings.busy_timeout_ms)
+    # Plans must not depend on values: SQLite would plan some statements anew for each value that it may look at,
+    # which takes ten times as long as running them.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     # Savepoints keep page images; in memory that is half the price of a temporary file.
     connection.execute("PRAGMA temp_store=memory")
     return connection
