@@ -87,6 +87,10 @@ class JsonRecord(Record, frozen=True, eq=False):
             return NotImplemented if not isinstance(other, Record) else False
         return canonical_json(plain(self)) == canonical_json(plain(other))
 
+    def __ne__(self, other: object) -> bool:
+        equal = self.__eq__(other)  # msgspec would compare identities
+        return NotImplemented if equal is NotImplemented else not equal
+
     def __hash__(self) -> int:
         return hash(canonical_json(plain(self)))
 
