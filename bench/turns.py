@@ -25,9 +25,11 @@ from reporting import Report
 
 SIZES = (10, 100, 1_000, 3_000)
 SAMPLES = 40
+GROWTH_SAMPLES = 400
 USER = "u" * 1024
 RESULT = "r" * 300
 ANSWER = "a" * 2048
+CONTENT_BYTES = len(USER) + 2 * len(RESULT) + len(ANSWER)
 COST = TokenUsage(input_tokens=100, output_tokens=20)
 
 
@@ -142,7 +144,6 @@ async def history(folder: Path, disk: CountingDisk, report: Report, sizes: tuple
                 await session.turn(USER)
                 raw.turn()
                 done += 1
-            before_bytes = content_bytes(folder / "lash.db")
             lash_ms, raw_ms, syncs = [], [], []
             for _ in range(SAMPLES):
                 raw_ms.append(timed(raw.turn))
@@ -152,7 +153,6 @@ async def history(folder: Path, disk: CountingDisk, report: Report, sizes: tuple
                 lash_ms.append((time.perf_counter() - start) * 1e3)
                 syncs.append(disk.syncs - before)
                 done += 1
-            growth = (content_bytes(folder / "lash.db") - before_bytes) / SAMPLES
             middle = statistics.median(lash_ms)
             first_ms = first_ms or middle
             report.row(
@@ -162,8 +162,29 @@ async def history(folder: Path, disk: CountingDisk, report: Report, sizes: tuple
                 times_raw=middle / statistics.median(raw_ms),
                 times_first=middle / first_ms,
                 fsyncs=statistics.median(syncs),
-                bytes_a_turn=growth,
-                times_content=growth / (len(USER) + 2 * len(RESULT) + len(ANSWER)),
+            )
+
+
+async def growth(folder: Path, report: Report, sizes: tuple[int, ...]) -> None:
+    """Count the bytes of a turn. A file grows by whole pages, each tree for itself: few turns would tell little."""
+    path, raw_path = folder / "growth.db", folder / "raw-growth.db"
+    raw = Raw(raw_path)
+    async with lash.open(path, agent("read_only")) as runtime:
+        session = await runtime.session("s")
+        done = 0
+        for size in (sizes[0], sizes[-1]):
+            for target in (size, size + GROWTH_SAMPLES):
+                before, raw_before = content_bytes(path), content_bytes(raw_path)
+                while done < target:
+                    await session.turn(USER)
+                    raw.turn()
+                    done += 1
+            bytes_a_turn = (content_bytes(path) - before) / GROWTH_SAMPLES
+            report.row(
+                f"growth over {GROWTH_SAMPLES} turns after {size} turns of history",
+                bytes_a_turn=bytes_a_turn,
+                times_content=bytes_a_turn / CONTENT_BYTES,
+                raw_bytes_a_turn=(content_bytes(raw_path) - raw_before) / GROWTH_SAMPLES,
             )
 
 
@@ -242,6 +263,7 @@ def content_bytes(path: Path) -> int:
 
 async def measure(folder: Path, disk: CountingDisk, report: Report, sizes: tuple[int, ...]) -> None:
     await history(folder, disk, report, sizes)
+    await growth(folder, report, sizes if len(sizes) > 2 else (sizes[0], 600))
     await kinds(folder, disk, report)
     await resume(folder, report)
     await concurrent(folder, report)
