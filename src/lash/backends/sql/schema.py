@@ -3,7 +3,7 @@
 Three layouts here are measured, not a matter of taste:
 
 * What is read in ranges or may exceed 1 KB lives in a rowid table; `WITHOUT ROWID` is for small rows only,
-  because at 4 KiB pages a larger one goes to overflow pages of its own.
+  because a row of more than a quarter of a page (8 KiB) goes to overflow pages of its own.
 * A node's key is `sid << 32 | seq`, so a session's nodes are neighbours and a path is read as a range. A node
   knows the run that it ends: `run_seq` is the first node of the unbroken line of parents with consecutive
   numbers, `run_parent` the parent of that first one. A history without branches is one run.
