@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,30 @@ def test_messages_do_not_give_away_a_password() -> None:
 def test_both_schemes_open_a_database_and_nothing_is_opened_before_its_use() -> None:
     for scheme in ("postgres", "postgresql"):
         assert open_database(f"{scheme}://nowhere.invalid/d").url == "postgresql://nowhere.invalid/d"
+
+
+async def test_an_id_that_is_too_long_for_an_index_is_refused_and_named(
+    connect: Connect, observer: Observer
+) -> None:
+    engine = await connect()
+    name = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(2_000))  # nothing that could be compressed
+
+    async def script(tx: Tx) -> None:
+        await tx.write("INSERT INTO counter (name, value) VALUES (?, 0)", name)
+
+    with pytest.raises(LashError) as refused:
+        await engine.run(script)
+    assert refused.value.code == "invalid_argument"
+    assert observer.value("SELECT count(*) FROM counter") == 0
+
+
+def test_a_driver_that_is_not_installed_is_named_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("lash.backends.sql.")]:
+        if "postgres" in name:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(LashError) as refused:
+        open_database("postgresql://localhost/d")
+    assert (refused.value.code, refused.value.facts["extra"]) == ("extra_missing", "postgres")

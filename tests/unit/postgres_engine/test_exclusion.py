@@ -1,0 +1,158 @@
+"""Operations whose rows do not meet, and that must wait for each other all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from lash.backends.sql import attachments, commits, effect_rows, process_rows
+from lash.backends.sql.engine import Tx
+from lash.backends.sql.postgres_database import PostgresDatabase
+from lash.values import (
+    AttachmentCreateMeta,
+    AttachmentIntent,
+    EffectIdentity,
+    EffectResult,
+    EffectScope,
+    EffectState,
+    ExternalInput,
+    ProcessRegistration,
+    RuntimeEffectKind,
+)
+
+from .conftest import Observer
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+@pytest.fixture
+def url(postgres_urls: Callable[[], str]) -> str:
+    """The URL of a database with lash's tables; it takes the place of the empty one."""
+    return postgres_urls()
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(url)
+    await database.connect()
+    yield database
+    await database.close()
+
+
+class Held:
+    """A script that has done its first step and commits when it is told to."""
+
+    def __init__(self, database: PostgresDatabase, step: Callable[[Tx], Coroutine[Any, Any, object]]) -> None:
+        self._may_end = asyncio.Event()
+        self._has_begun = asyncio.Event()
+
+        async def script(tx: Tx) -> None:
+            await step(tx)
+            self._has_begun.set()
+            await self._may_end.wait()
+
+        self._run = asyncio.create_task(database._engine.run(script))
+
+    async def begun(self) -> None:
+        await self._has_begun.wait()
+
+    async def end(self) -> None:
+        self._may_end.set()
+        await self._run
+
+
+async def check_waits(observer: Observer, held: Held, other: Coroutine[Any, Any, Any]) -> Any:
+    """Check that something waits for a held script, let that one end, and return what the other gives."""
+    await held.begun()
+    waiting = asyncio.create_task(other)
+    async with asyncio.timeout(20):
+        while not observer.value(WAITING):
+            assert not waiting.done()
+            await asyncio.sleep(0.005)
+    assert not waiting.done()
+    await held.end()
+    return await waiting
+
+
+async def test_a_reader_of_changes_waits_for_a_change_that_has_its_number(
+    database: PostgresDatabase, observer: Observer
+) -> None:
+    async def numbered_first(tx: Tx) -> None:
+        await tx.fetch_one(int, process_rows.ADD_PROCESS, "first", tx.now_ms)
+
+    async def changes(tx: Tx) -> list[str]:
+        rows = await tx.fetch_all(process_rows.ProcessRow, process_rows.CHANGED_PROCESSES, 0, 9)
+        return [row.process_id for row in rows]
+
+    held = Held(database, numbered_first)
+    await held.begun()
+    await database.process_registry.register_process(ProcessRegistration(id="second", input=ExternalInput()))
+    assert await check_waits(observer, held, database._engine.read(changes)) == ["first", "second"]
+
+
+async def test_a_sweep_of_blobs_waits_for_a_commit_that_brings_one(
+    database: PostgresDatabase, observer: Observer
+) -> None:
+    async def bringing(tx: Tx) -> None:
+        await tx.write_counted(commits.ADD_BLOB, "ref", b"x")
+
+    report = await check_waits(
+        observer, Held(database, bringing), database.runtime_persistence().gc_unreachable()
+    )
+    assert report.deleted_blob_count == 1  # it was seen: nothing refers to it
+
+
+async def test_deleting_bytes_waits_for_who_relies_on_them(
+    database: PostgresDatabase, observer: Observer
+) -> None:
+    async def relying(tx: Tx) -> None:
+        assert await tx.fetch_one(int, attachments.FIND_ATTACHMENT, ref.id) == 1
+
+    await database.session_catalog.admit_session("s", agent="a")
+    ref = await database.attachment_store.put(b"shared", AttachmentCreateMeta(media_type="text/plain"))
+    await database.runtime_persistence().record_intent(
+        AttachmentIntent(attachment_id=ref.id, session_id="s", canonical_uri="x:y", intent_at_ms=1)
+    )
+    deletion = await check_waits(
+        observer, Held(database, relying), database.session_catalog.delete_session("s")
+    )
+    assert deletion.attachment_count == 1
+
+
+async def test_settling_a_turn_waits_for_an_outcome_that_is_being_recorded(
+    database: PostgresDatabase, observer: Observer
+) -> None:
+    scope = EffectScope.turn("s", "t")
+    identity = EffectIdentity(
+        scope=scope,
+        replay_key="k",
+        envelope_hash="h",
+        kind=RuntimeEffectKind.TOOL_CALL,
+        effect_id="e",
+        label="",
+    )
+    await database.session_catalog.admit_session("s", agent="a")
+    await database.effect_journal.start_effects([identity])
+    sid = observer.value("SELECT sid FROM session")
+
+    async def recording(tx: Tx) -> None:
+        (rows,) = await tx.read(effect_rows.effects_at([effect_rows.effect_key(identity)]))
+        await tx.write_counted(effect_rows.PUT_OUTCOME, rows[0].effect_seq, None, b"outcome")
+
+    async def settle() -> None:
+        async def script(tx: Tx) -> None:
+            open_lines = (sid, effect_rows.scope_hash(scope), scope.turn_id)
+            await tx.write(commits.DROP_OUTCOMES, *open_lines)
+            await tx.write(commits.SETTLE_EFFECTS, *open_lines)
+
+        await database._engine.run(script)
+
+    await check_waits(observer, Held(database, recording), settle())
+    assert observer.rows("SELECT settled FROM effect") == [(1,)]
+    assert observer.rows("SELECT outcome FROM effect_outcome") == []
+    result = EffectResult(state=EffectState.DONE, outcome=b"late")
+    await database.effect_journal.record_effects([(identity, result)])
+    assert observer.rows("SELECT outcome FROM effect_outcome") == []
