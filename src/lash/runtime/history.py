@@ -66,10 +66,10 @@ class History:
         self.digest = ""
 
     @classmethod
-    def of(cls, path: Iterable[SessionNodeRecord]) -> History:
-        """Return the history of a path, root first."""
+    def of(cls, path: Iterable[SessionNodeRecord], digest: str | None = None) -> History:
+        """Return the history of a path, root first; `digest` is that of the whole path, if it is known."""
         history = cls()
-        history.extend(path)
+        history.extend(path, digest)
         return history
 
     def extend(self, nodes: Iterable[SessionNodeRecord], digest: str | None = None) -> None:

@@ -45,7 +45,9 @@ class ResidentSession:
             return
         read = await persistence.load_session(ActivePath())
         if read is not None:
-            self._adopt(read)
+            # The head keeps the digest of its path, so that nobody has to work it out from the beginning.
+            known = head.path_digest if read.head_revision == head.revision else ""
+            self._adopt(read, known or None)
 
     def open_frame(self, policy: SessionPolicy, created_at: str) -> None:
         """Give the session its initial frame, if it has none."""
@@ -60,9 +62,9 @@ class ResidentSession:
             ),
         )
 
-    def _adopt(self, read: PersistedSessionRead) -> None:
+    def _adopt(self, read: PersistedSessionRead, digest: str | None) -> None:
         self.revision = read.head_revision
-        self.history = History.of(read.graph.nodes)
+        self.history = History.of(read.graph.nodes, digest)
         self.config = read.config
         self.frames = read.agent_frames
         self.frame_id = read.current_agent_frame_id

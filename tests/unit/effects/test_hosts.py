@@ -264,3 +264,76 @@ async def test_recording_host_answers_sleeps_and_notes_everything() -> None:
     assert (first.effect_id, first.effect_kind, first.replay_key) == ("z", RuntimeEffectKind.SLEEP, "k:z")
     assert first.runtime_scope == RuntimeScope(session_id="s")
     assert second.envelope_hash == code("1").stable_hash()
+
+
+async def test_claim_that_somebody_took_over_ends_the_work_and_the_other_outcome_stands(
+    database: MemoryDatabase, clock: SettableClock
+) -> None:
+    entered, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: RuntimeEffectEnvelope) -> ExecCodeOutcome:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError("never")
+
+    paused = JournaledEffectHost(
+        database.effect_journal,
+        clock=clock,
+        owner_id="paused",
+        subscribe=database.subscribe,
+        claim_ttl_ms=300,
+    )
+    first = asyncio.ensure_future(
+        paused.scoped(SCOPE).execute_effect(code("1"), RuntimeEffectLocalExecutor.of(slow))
+    )
+    await entered.wait()
+    clock.advance(1_000)  # the claim has run out before it could be renewed
+    other = (
+        await host_of(database, clock, "other").scoped(SCOPE).execute_effect(code("1"), answering("theirs"))
+    )
+    with pytest.raises(LashError) as caught:
+        await first
+    assert caught.value.code == "effect_replay_lease_lost"
+    assert ended.is_set()
+    again = await paused.scoped(SCOPE).execute_effect(code("1"), answering("mine"))
+    assert again == other
+
+
+async def test_claim_is_renewed_while_the_work_goes_on(
+    database: MemoryDatabase, clock: SettableClock
+) -> None:
+    renewed, leave = asyncio.Event(), asyncio.Event()
+    journal = database.effect_journal
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(journal, name)
+
+        async def renew_effect_claim(self, claim: Any, *, ttl_ms: int) -> Any:
+            extended = await journal.renew_effect_claim(claim, ttl_ms=ttl_ms)
+            assert extended.expires_at_ms == clock.now_ms() + ttl_ms
+            renewed.set()
+            return extended
+
+    async def slow(_: RuntimeEffectEnvelope) -> ExecCodeOutcome:
+        clock.advance(20)
+        await renewed.wait()
+        await leave.wait()
+        return ExecCodeOutcome(result=ExecResponse(terminal_finish="kept"))
+
+    host = JournaledEffectHost(
+        Watched(),  # type: ignore[arg-type]
+        clock=clock,
+        owner_id="w",
+        subscribe=database.subscribe,
+        claim_ttl_ms=30,
+    )
+    work = asyncio.ensure_future(
+        host.scoped(SCOPE).execute_effect(code("1"), RuntimeEffectLocalExecutor.of(slow))
+    )
+    await renewed.wait()
+    leave.set()
+    assert await work == ExecCodeOutcome(result=ExecResponse(terminal_finish="kept"))
