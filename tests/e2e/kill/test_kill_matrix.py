@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -106,7 +107,7 @@ def test_every_kill_ends_in_the_same_answer(forks: Forks, tmp_path: Path) -> Non
         asked_before = answers_asked(folder)
         assert forks.run(folder) == 0, name
         endings.append(check(folder, name, recorded, asked_before))
-    print_report(endings, not_reached)
+    report("kill matrix", endings, not_reached)
     assert len(endings) >= 60
     assert any(ending.unknown for ending in endings)
     assert any(ending.replayed_models for ending in endings)
@@ -124,6 +125,7 @@ def test_two_processes_that_contend_for_the_recovery_agree(tmp_path: Path, forks
         asked_before = answers_asked(folder)
         contend(folder)
         endings.append(check(folder, name, recorded, asked_before))
+    report("kill matrix with contending recoveries", endings, [])
     assert len(endings) >= 10
 
 
@@ -182,10 +184,16 @@ def check(folder: Path, name: str, recorded: int, asked_before: Counter[str]) ->
     return Ending(name, unknown, recorded)
 
 
-def print_report(endings: list[Ending], not_reached: list[str]) -> None:
-    print(f"\n{len(endings)} kill points, each recovered by the next process:")
+def report(title: str, endings: list[Ending], not_reached: list[str]) -> None:
+    """List every kill point, for `make test` to print."""
+    lines = [f"{title}: {len(endings)} kill points, each finished by the next process"]
     for ending in endings:
         note = "outcome unknown, told to the model" if ending.unknown else "same answer"
-        print(f"  {ending.boundary:45} {note}; {ending.replayed_models} model answers replayed")
+        lines.append(f"  {ending.boundary:40} {note}; {ending.replayed_models} model answers replayed")
     if not_reached:
-        print(f"  not reached in their run: {', '.join(not_reached)}")
+        lines.append(f"  not reached in their run: {', '.join(not_reached)}")
+    text = "\n".join(lines) + "\n"
+    print(text)
+    folder = os.environ.get("LASH_REPORTS")
+    if folder:
+        (Path(folder) / f"{title.replace(' ', '-')}.txt").write_text(text)
