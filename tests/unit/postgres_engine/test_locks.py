@@ -139,15 +139,16 @@ async def test_a_connection_that_does_not_come_free_ends_in_store_busy(connect: 
 async def test_a_transaction_whose_process_is_stopped_is_ended_by_the_server(connect: Connect) -> None:
     stopped = await connect(dialect=locking, abandoned_ms=30, patience_ms=0)
     other = await connect(dialect=locking)
-    is_over = asyncio.Event()
+    has_begun, is_over = asyncio.Event(), asyncio.Event()
 
     async def holding(tx: Tx) -> None:
         await tx.fetch_one(int, READ, "a")
+        has_begun.set()
         await is_over.wait()
         await tx.write(ADD, "a", 99)
 
     held = asyncio.create_task(stopped.run(holding))
-    assert await other.run(adding_one("b")) == 1
+    await has_begun.wait()
     assert await other.run(adding_one("a")) == 1
     is_over.set()
     with pytest.raises(LashError) as refused:

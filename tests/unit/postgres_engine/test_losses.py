@@ -159,3 +159,12 @@ async def test_a_server_that_stays_away_is_unavailable_and_back_when_it_is(
     assert lost.value.code == "store_unavailable"
     await wire.lay()
     assert await engine.run(adding(2)) == "added 2"
+
+
+async def test_marks_are_removed_when_their_owner_asks_no_more(connect: Connect, observer: Observer) -> None:
+    engine = await connect()
+    await asyncio.gather(*(engine.run(adding(number)) for number in range(4)))
+    assert observer.value("SELECT count(*) FROM lash_mark") > 0
+    observer.rows("INSERT INTO lash_mark VALUES ('long gone', 1, 1, 0), ('just gone', 1, 1, lash_now())")
+    await engine.close()
+    assert observer.rows("SELECT owner FROM lash_mark") == [("just gone",)]

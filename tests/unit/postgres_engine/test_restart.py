@@ -36,8 +36,9 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_applied_twice(
     is_restarted.set()
     await writing
     observer = Observer(url)
-    assert [row[0] for row in observer.rows("SELECT id FROM note ORDER BY id")] == sorted(acknowledged)
+    stored = [row[0] for row in observer.rows("SELECT id FROM note ORDER BY id")]
     observer.close()
+    assert stored == sorted(acknowledged)
 
 
 async def test_who_waits_is_woken_after_a_crash_as_before(connect: Connect, postgres_server: Any) -> None:

@@ -1,15 +1,17 @@
 """Running a script to its end: once, again when the server asks for it, and to a known outcome.
 
 A script that the server undid for the sake of another one is run again from its start. So is one whose
-connection was lost before its commit was sent. If it was lost after, the server is asked by the transaction's
-number what became of it; only when it cannot be asked is the outcome unknown.
+connection was lost before its commit was sent. If it was lost after, the server is asked for the mark that the
+commit would have left; only when it cannot be asked is the outcome unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Generic, TypeVar
 
 import psycopg
@@ -22,6 +24,7 @@ from lash.backends.sql.engine.postgres.failures import (
     outcome_unknown,
     translate,
 )
+from lash.backends.sql.engine.postgres.marks import SET_MARK, has_mark
 from lash.backends.sql.engine.postgres.pool import SessionPool
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
 from lash.backends.sql.engine.postgres.statements import Dialect
@@ -34,7 +37,6 @@ T = TypeVar("T")
 
 _FIRST_PAUSE_MS = 2
 _LONGEST_PAUSE_MS = 250
-_OUTCOME = "SELECT pg_xact_status($1::text::xid8)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Attempts:
         *,
         url: str,
         shown_url: str,
+        owner_id: str,
     ) -> None:
         self._pool = pool
         self._dialect = dialect
@@ -64,6 +67,8 @@ class Attempts:
         self._settings = settings
         self._url = url
         self._shown_url = shown_url
+        self._owner_id = owner_id
+        self._numbers = count(1)
         self._turnstile = Turnstile()
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -146,8 +151,8 @@ class Attempts:
     async def _write_once(self, script: Script[T], tx: PostgresTx) -> Committed[T]:
         try:
             result = await _checked(script, tx)
-            if tx.is_open and tx.number is None:
-                await tx.sync()  # the number is needed before the commit, and the time
+            if tx.is_open and not tx.is_answered:
+                await tx.sync()  # the time must be known to be right before the commit
         except (psycopg.Error, ClockWasWrong):
             if tx.session is not None:
                 await tx.session.close()
@@ -157,16 +162,18 @@ class Attempts:
                 await _undo(tx.session, tx)
             raise
         if tx.session is not None:
-            await self._commit(tx.session, tx)
+            await self._commit(tx.session)
         return Committed(result, tuple(tx.topics))
 
-    async def _commit(self, session: Session, tx: PostgresTx) -> None:
+    async def _commit(self, session: Session) -> None:
+        number = next(self._numbers)
         try:
+            await session.send(SET_MARK, (self._owner_id, session.number, number))
             await session.send("COMMIT")
             await session.sync()
         except psycopg.Error as error:
             await session.close()
-            if not (is_loss(error) and await self._was_committed(tx, error)):
+            if not (is_loss(error) and await self._was_committed(session.number, number, error)):
                 raise
 
     async def _end_reading(self, session: Session, tx: PostgresTx) -> None:
@@ -182,8 +189,8 @@ class Attempts:
         finally:
             await self._pool.give_back(session)
 
-    async def _was_committed(self, tx: PostgresTx, loss: psycopg.Error) -> bool:
-        """Ask the server what became of a transaction whose commit was cut off.
+    async def _was_committed(self, session: int, number: int, loss: psycopg.Error) -> bool:
+        """Ask the server what became of a commit that was cut off.
 
         Raises:
             LashError: `store_unavailable` with `outcome="unknown"` when it does not say in time.
@@ -191,25 +198,17 @@ class Attempts:
         await self._pool.drop_idle()
         try:
             async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
-                while True:  # until the server is back, and has noticed the loss
-                    status = await self._status(tx.number or 0)
-                    if status in ("committed", "aborted"):
-                        return status == "committed"
+                while True:  # until the server is back
+                    with suppress(psycopg.Error):
+                        return await self._has_mark(session, number)
                     await asyncio.sleep(_LONGEST_PAUSE_MS / 1000)
         except TimeoutError:
             raise outcome_unknown(self._shown_url, str(loss).strip()) from loss
 
-    async def _status(self, number: int) -> str | None:
+    async def _has_mark(self, session: int, number: int) -> bool:
+        driver = await connect(self._url, self._settings, purpose="outcome")
         try:
-            driver = await connect(self._url, self._settings, purpose="outcome")
-        except psycopg.Error:
-            return None
-        try:
-            cursor = psycopg.AsyncRawCursor(driver)
-            row = await (await cursor.execute(_OUTCOME, (str(number),))).fetchone()
-            return None if row is None else row[0]
-        except psycopg.Error:
-            return None
+            return await has_mark(driver, self._owner_id, session, number)
         finally:
             await driver.close()
 

@@ -82,24 +82,27 @@ class Session:
     is not used again.
     """
 
-    __slots__ = ("_driver", "_mode", "_pipeline", "round_trips")
+    __slots__ = ("_driver", "_mode", "_pipeline", "number", "round_trips")
 
-    def __init__(self, driver: Driver, mode: AsyncExitStack, pipeline: psycopg.AsyncPipeline) -> None:
+    def __init__(
+        self, driver: Driver, mode: AsyncExitStack, pipeline: psycopg.AsyncPipeline, number: int
+    ) -> None:
+        self.number = number
         self._driver = driver
         self._mode = mode
         self._pipeline = pipeline
         self.round_trips = 0
 
     @classmethod
-    async def open(cls, url: str, settings: PostgresSettings) -> Session:
-        """Open a session.
+    async def open(cls, url: str, settings: PostgresSettings, number: int) -> Session:
+        """Open a session. Its number is its own among those of the engine.
 
         Raises:
             psycopg.Error: The server cannot be reached, or refuses.
         """
         driver = await connect(url, settings, purpose="worker")
         mode = AsyncExitStack()
-        return cls(driver, mode, await mode.enter_async_context(driver.pipeline()))
+        return cls(driver, mode, await mode.enter_async_context(driver.pipeline()), number)
 
     async def send(self, text: str, params: tuple[Any, ...] = ()) -> psycopg.AsyncRawCursor[tuple[Any, ...]]:
         """Send a statement; its rows can be taken from the answer after the next `sync`.

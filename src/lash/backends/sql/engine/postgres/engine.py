@@ -174,7 +174,13 @@ class _Live:
         self._hub = engine.hub
         self._running: set[asyncio.Task[Any]] = set()  # their answers are their callers'
         self.attempts = Attempts(
-            self.pool, engine._dialect, engine.clock, settings, url=url, shown_url=engine.shown_url
+            self.pool,
+            engine._dialect,
+            engine.clock,
+            settings,
+            url=url,
+            shown_url=engine.shown_url,
+            owner_id=engine.owner_id,
         )
         self.lane: asyncio.Future[Any] | None = None  # the last of the scripts that run one after another
         self.dead: set[str] = set()

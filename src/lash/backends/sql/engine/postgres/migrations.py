@@ -16,6 +16,7 @@ import psycopg
 
 from lash.backends.sql.engine.postgres.connections import Driver
 from lash.backends.sql.engine.postgres.failures import corrupt
+from lash.backends.sql.engine.postgres.marks import MARK_TABLE
 from lash.backends.sql.engine.postgres.owners import CLOCK_FUNCTIONS, OWNER_FUNCTIONS
 from lash.backends.sql.engine.postgres.statements import Lock
 from lash.errors import LashError
@@ -119,6 +120,7 @@ async def _step(driver: Driver, schema: PostgresSchema, found: int) -> None:
         await driver.execute(_LEDGER)
         await driver.execute(CLOCK_FUNCTIONS)
         await driver.execute(OWNER_FUNCTIONS)
+        await driver.execute(MARK_TABLE)
     await driver.execute(schema.migrations[found].encode())
     await driver.execute("DELETE FROM lash_schema")
     columns = msgspec.json.encode(await _columns(driver)).decode()

@@ -17,6 +17,7 @@ import psycopg
 
 from lash.backends.sql.engine.hub import Hub
 from lash.backends.sql.engine.postgres.connections import Driver, connect
+from lash.backends.sql.engine.postgres.marks import remove_marks
 from lash.backends.sql.engine.postgres.owners import END_LIFE, TAKE_LIFE
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
 
@@ -105,6 +106,7 @@ class Listener:
         if self._driver is not None:
             if self._is_alive:
                 with suppress(psycopg.Error):  # the end of the session says it too, only a little later
+                    await remove_marks(self._driver, self._owner_id)
                     await self._driver.execute(END_LIFE, (self._owner_id,))
             await self._driver.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
 from lash.backends.sql.engine.postgres.connections import Session
 from lash.backends.sql.engine.postgres.failures import busy
@@ -19,6 +20,7 @@ class SessionPool:
         self._idle: list[Session] = []
         self._places = asyncio.Semaphore(settings.connections)
         self._is_closed = False
+        self._numbers = count(1)
         self.round_trips = 0
 
     async def take(self) -> Session:
@@ -43,7 +45,7 @@ class SessionPool:
                 if session.is_usable:
                     return session
                 await session.close()
-            return await Session.open(self._url, self._settings)
+            return await Session.open(self._url, self._settings, next(self._numbers))
         except BaseException:
             self._places.release()
             raise

@@ -1,8 +1,7 @@
 """`Tx` on PostgreSQL: statements go out as they come, and are waited for only where an answer is needed.
 
-The first flight opens the transaction and brings the server's time and the transaction's number. The time
-tells whether the one that the script works with was right; the number, whether a commit whose answer was lost
-took place.
+The first flight opens the transaction and brings the server's time, which tells whether the one that the
+script works with was right.
 
 Once a statement has failed, the script counts as failed even if it caught the error.
 """
@@ -32,9 +31,8 @@ _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_READING_LOCKED = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 _LIMITS = """set_config('lock_timeout', $1::text, true),
     set_config('idle_in_transaction_session_timeout', $2::text, true)"""
-_OPEN_WRITING = f"SELECT lash_now(), pg_current_xact_id()::text, {_LIMITS}"  # constants only
-_OPEN_VISIBLE = f"{_OPEN_WRITING}, set_config('synchronous_commit', 'off', true)"
-_OPEN_READING = f"SELECT lash_now(), NULL, {_LIMITS}"  # constants only
+_OPENING = f"SELECT lash_now(), {_LIMITS}"  # constants only
+_OPENING_VISIBLE = f"{_OPENING}, set_config('synchronous_commit', 'off', true)"
 _FREEZE = "SELECT set_config('lash.test_now_ms', $1::text, true)"
 
 
@@ -56,9 +54,9 @@ class PostgresTx:
         "_ticket",
         "failure",
         "has_written",
+        "is_answered",
         "is_durable",
         "now_ms",
-        "number",
         "session",
         "topics",
     )
@@ -94,7 +92,7 @@ class PostgresTx:
         self._sent_ms = 0
         self.is_durable = is_durable
         self.now_ms = clock.now_ms()
-        self.number: int | None = None
+        self.is_answered = False
         self.topics: dict[str, None] = {}
         self.has_written = False
         self.failure: BaseException | None = None
@@ -161,11 +159,11 @@ class PostgresTx:
         """
         assert self.session is not None
         await self.session.sync()
-        if self._opening is None or self.number is not None:
+        if self._opening is None or self.is_answered:
             return
         row = await self._opening.fetchone()
         assert row is not None
-        self.number = int(row[1] or 0)
+        self.is_answered = True
         off_ms = self._clock.learn(row[0], self._sent_ms, self._clock.local_ms())
         if off_ms > self._settings.clock_tolerance_ms:
             raise ClockWasWrong
@@ -231,7 +229,7 @@ class PostgresTx:
         return _BEGIN_WRITING
 
     def _opening_text(self) -> str:
-        return _OPEN_WRITING if self.is_durable else _OPEN_VISIBLE
+        return _OPENING if self.is_durable else _OPENING_VISIBLE
 
 
 class ReadOnlyTx(PostgresTx):
@@ -263,7 +261,7 @@ class ReadOnlyTx(PostgresTx):
         return _BEGIN_READING if not first.reading_locks_anything else _BEGIN_READING_LOCKED
 
     def _opening_text(self) -> str:
-        return _OPEN_READING
+        return _OPENING
 
 
 class _Noting:
