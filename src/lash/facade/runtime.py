@@ -26,7 +26,7 @@ from lash.runtime import (
     Worker,
     durability_report,
 )
-from lash.system import RandomIds, SystemClock
+from lash.system import RandomIds
 from lash.tools import OutputBudget, Resources, SerialLanes, ToolSet, ToolThreads
 from lash.values import (
     CancelAnswer,
@@ -77,7 +77,7 @@ class Runtime:
         work: bool = True,
     ) -> None:
         self.database = database
-        self.clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or database.clock
         self.ids: IdSource = ids or RandomIds()
         self.durability: DurabilityReport = durability_report(database, effect_host=effect_host)
         self.durability.check()
