@@ -32,6 +32,22 @@ class Schema:
         return len(self.migrations)
 
 
+def _stamped(connection: apsw.Connection) -> tuple[int, int, int]:
+    """Return the number of tables, the application id and the version, all of one moment.
+
+    Another process may be making the same new file: read one by one, the three could contradict each other.
+    """
+    begins = not connection.in_transaction
+    if begins:
+        connection.execute("BEGIN")
+    try:
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").get)
+        return tables, int(connection.pragma("application_id")), int(connection.pragma("user_version"))
+    finally:
+        if begins and connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def inspect(connection: apsw.Connection, schema: Schema) -> int:
     """Return the version of a file that may be used; 0 if it is new. Changes nothing.
 
@@ -40,9 +56,7 @@ def inspect(connection: apsw.Connection, schema: Schema) -> int:
         apsw.Error: The file could not be read.
     """
     path = connection.filename
-    application_id = int(connection.pragma("application_id"))
-    version = int(connection.pragma("user_version"))
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").get)
+    tables, application_id, version = _stamped(connection)
     if application_id == 0 and version == 0 and tables == 0:
         return 0
     if application_id != schema.application_id:
