@@ -3,7 +3,7 @@
 Everything here sees ports, never a backend.
 """
 
-from lash.runtime.activity_bus import ActivityBus, ActivitySubscription, ends_stream
+from lash.runtime.activity_bus import ActivityBus, ActivitySubscription
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.durability import DurabilityFacet, DurabilityReport, durability_report
@@ -30,5 +30,4 @@ __all__ = [
     "TurnDriver",
     "Worker",
     "durability_report",
-    "ends_stream",
 ]

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from typing import Self
 
-from lash.values import EventGap, TurnActivity, TurnEvent, TurnFailed, TurnFinished
+from lash.values import EventGap, TurnActivity, TurnEvent
 
 _BACKLOG_MAX = 4096
 
@@ -118,8 +118,3 @@ class TurnActivities:
                 activity=activity,
             )
         )
-
-
-def ends_stream(event: TurnEvent) -> bool:
-    """Whether nothing of the turn comes after this event."""
-    return isinstance(event.activity, TurnFinished | TurnFailed)

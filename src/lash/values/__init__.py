@@ -285,7 +285,6 @@ from lash.values.queue import (
     SessionCommand,
     SessionCommandPayload,
     SlotPolicy,
-    TurnInputContent,
     TurnInputPayload,
     process_wake_batch_draft,
 )
@@ -626,7 +625,6 @@ __all__ = [
     "TurnFailed",
     "TurnFinished",
     "TurnInput",
-    "TurnInputContent",
     "TurnInputItem",
     "TurnInputPayload",
     "TurnIssue",

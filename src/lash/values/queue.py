@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from lash.values.process_events import ProcessWakeDelivery
-from lash.values.record import Json, JsonRecord, Record
+from lash.values.record import Record
 from lash.values.turns import TurnInput
 
 
@@ -172,10 +172,3 @@ def process_wake_batch_draft(wake: ProcessWakeDelivery) -> QueuedWorkBatchDraft:
         payloads=(ProcessWakePayload(wake=wake),),
         source_key=source_key,
     )
-
-
-class TurnInputContent(JsonRecord, frozen=True, kw_only=True, eq=False):
-    """What two sends under one idempotency key must agree in."""
-
-    payloads: tuple[QueuedWorkPayload, ...]
-    facts: dict[str, Json] = {}
