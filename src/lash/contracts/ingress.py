@@ -19,6 +19,7 @@ from lash.values import (
     SessionLease,
     TurnAcceptance,
     TurnDraft,
+    TurnReceipt,
     TurnStatus,
 )
 
@@ -88,6 +89,16 @@ class TurnIngress(Protocol):
 
     async def find_turn(self, session_id: str, turn_id: str) -> TurnStatus:
         """Return what has become of a turn."""
+        ...
+
+    async def list_receipts(
+        self, session_id: str, *, after_revision: int, limit: int = 100
+    ) -> list[TurnReceipt]:
+        """Return what driven turns have committed after a revision of the head, in that order.
+
+        A watcher that knows a revision misses nothing: every turn's commit raises it (ruling 21). Commits
+        that were no turn of a driver have no receipt.
+        """
         ...
 
     async def request_cancel(self, session_id: str, turn_id: str) -> CancelAnswer:

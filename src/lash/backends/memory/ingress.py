@@ -40,6 +40,7 @@ from lash.values import (
     ReadySession,
     TurnAcceptance,
     TurnDraft,
+    TurnReceipt,
     TurnStatus,
     stable_hash,
 )
@@ -168,6 +169,18 @@ class MemoryTurnIngress:
             None if stamp is None else stamp.decoded_receipt(),
             is_committed=stamp is not None,
         )
+
+    async def list_receipts(
+        self, session_id: str, *, after_revision: int, limit: int = 100
+    ) -> list[TurnReceipt]:
+        """Return what turns have committed after a revision, in that order."""
+        receipts = [
+            receipt
+            for (owner, _), stamp in self._tables.stamps.items()
+            if owner == session_id and (receipt := stamp.decoded_receipt()) is not None
+        ]
+        newer = [receipt for receipt in receipts if receipt.head_revision > after_revision]
+        return sorted(newer, key=lambda receipt: receipt.head_revision)[:limit]
 
     async def request_cancel(self, session_id: str, turn_id: str) -> CancelAnswer:
         """Cancel a waiting turn, or tell a running one."""

@@ -20,7 +20,7 @@ from lash.backends.sql.retention import BATCHES, prune
 from lash.backends.sql.session_rows import SessionRow, announce, locked_session, write_lease
 from lash.backends.sql.store import Store, json_list
 from lash.backends.sql.turn_claims import TurnTerms, claim_next_turn, composition, injected_claims
-from lash.backends.sql.turn_rows import accepted_rows, receipt_of
+from lash.backends.sql.turn_rows import RECEIPTS_AFTER, ReceiptRow, accepted_rows, receipt_of
 from lash.backends.sql.waits import FIND_WAIT, WaitRow, resolve_once
 from lash.backends.sql.work_overview import dead_owned_work, list_ready_sessions, list_unserved, release_dead
 from lash.rules.identifiers import check_session_id, check_text
@@ -44,6 +44,7 @@ from lash.values import (
     ReadySession,
     TurnAcceptance,
     TurnDraft,
+    TurnReceipt,
     TurnStatus,
     stable_hash,
 )
@@ -182,6 +183,18 @@ class SqlTurnIngress:
             (stamps,) = await tx.read(receipt_of(session_id, cancelled_turn_id(turn_id, row)))
             receipt = stamps[0].decoded() if stamps else None
             return turn_status(turn_id, row, receipt, is_committed=bool(stamps))
+
+        return await self._store.read(script)
+
+    async def list_receipts(
+        self, session_id: str, *, after_revision: int, limit: int = 100
+    ) -> list[TurnReceipt]:
+        """Return what turns have committed after a revision, in that order."""
+        check_session_id(session_id)
+
+        async def script(tx: Tx) -> list[TurnReceipt]:
+            rows = await tx.fetch_all(ReceiptRow, RECEIPTS_AFTER, session_id, after_revision, limit)
+            return [receipt for row in rows if (receipt := row.decoded()) is not None]
 
         return await self._store.read(script)
 

@@ -94,6 +94,7 @@ CREATE TABLE stamp (
     node_tails BLOB                          -- of the receipt's node ids; see `receipts`
 );
 CREATE UNIQUE INDEX stamp_by_turn ON stamp (sid, turn_id);
+CREATE INDEX stamp_by_revision ON stamp (sid, head_revision);
 CREATE TABLE usage_counted (
     sid INTEGER NOT NULL,
     key TEXT NOT NULL,

@@ -38,6 +38,8 @@ ACCEPTED_ROWS = f"""SELECT content_hash, batch_id, enqueue_seq, state, turn_id, 
 FIND_RECEIPT = (
     f"SELECT turn_id, head_revision, receipt, node_tails FROM stamp WHERE sid = {_SID} AND turn_id = ?"  # noqa: S608
 )
+RECEIPTS_AFTER = f"""SELECT turn_id, head_revision, receipt, node_tails FROM stamp
+    WHERE sid = {_SID} AND head_revision > ? AND receipt IS NOT NULL ORDER BY head_revision LIMIT ?"""  # noqa: S608
 
 
 def accepted_rows(session_id: str, turn_id: str) -> Query[TurnRow]:
