@@ -8,7 +8,9 @@ from lash.values.activities import (
     AssistantTextDelta,
     EventGap,
     InputAccepted,
+    MessageCommitted,
     ModelAttemptReset,
+    ModelRequestCompleted,
     ModelRequestStarted,
     ModelRetry,
     ToolCallCompleted,
@@ -18,6 +20,7 @@ from lash.values.activities import (
     TurnEvent,
     TurnFailed,
     TurnFinished,
+    TurnParked,
     TurnStarted,
     UsageReported,
 )
@@ -110,7 +113,6 @@ from lash.values.ingress import (
     TurnDraft,
     TurnState,
     TurnStatus,
-    WaitResolution,
 )
 from lash.values.invocations import (
     CausalRef,
@@ -243,6 +245,7 @@ from lash.values.process_scopes import (
 )
 from lash.values.processes import (
     ExternalInput,
+    FunctionInput,
     LashlangProcessInput,
     PreparedToolCall,
     ProcessAbandoned,
@@ -435,6 +438,7 @@ __all__ = [
     "FinishTurn",
     "ForkedSession",
     "FullGraph",
+    "FunctionInput",
     "GcReport",
     "GenerationOptions",
     "GraphAppend",
@@ -462,11 +466,13 @@ __all__ = [
     "MergeKey",
     "MergePayloadDefault",
     "Message",
+    "MessageCommitted",
     "MessageOrigin",
     "ModelAttemptReset",
     "ModelFailure",
     "ModelFailureKind",
     "ModelRequest",
+    "ModelRequestCompleted",
     "ModelRequestStarted",
     "ModelResponse",
     "ModelRetry",
@@ -628,6 +634,7 @@ __all__ = [
     "TurnInputItem",
     "TurnInputPayload",
     "TurnIssue",
+    "TurnParked",
     "TurnReceipt",
     "TurnSettlement",
     "TurnStarted",

@@ -1,14 +1,15 @@
 """Turn events: what a turn shows while it runs. The last one is always `TurnFinished`.
 
-Events are for screens; the commit is the truth. `id` is unique within a turn, `correlation_id` groups
-what belongs to one row of a screen: a block of prose, a tool call (`tool:<call id>`).
+Events are for screens; the commit is the truth. `id` is never used twice, `correlation_id` groups what
+belongs to one row of a screen: a block of prose, a tool call (`tool:<call id>`).
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from lash.errors import ErrorRecord
+from lash.values.messages import Message
 from lash.values.record import Json, JsonRecord, Record
 from lash.values.turns import StopReason, ToolCallRecord
 from lash.values.usage import TokenUsage
@@ -23,6 +24,22 @@ class TurnStarted(Record, frozen=True, tag="turn_started"):
 
 class ModelRequestStarted(Record, frozen=True, tag="model_request_started"):
     iteration: int
+
+
+class ModelRequestCompleted(Record, frozen=True, tag="model_request_completed", kw_only=True):
+    """A model call is over. `error` is the code of its failure; replayed ones were paid for before.
+
+    `call_key` is the call's replay key: the same for every driver of the turn.
+    """
+
+    iteration: int
+    model: str
+    provider: str
+    call_key: str
+    usage: TokenUsage = TokenUsage()
+    duration_ms: int = 0
+    replayed: bool = False
+    error: str | None = None
 
 
 class AssistantTextDelta(Record, frozen=True, tag="text_delta"):
@@ -80,6 +97,13 @@ class InputAccepted(Record, frozen=True, tag="input_accepted"):
     texts: tuple[str, ...]
 
 
+class TurnParked(Record, frozen=True, tag="turn_parked"):
+    """The turn waits, holding nothing. It goes on, here or elsewhere, when one of these waits is resolved."""
+
+    turn_id: str
+    wait_keys: tuple[str, ...]
+
+
 class TurnFinished(JsonRecord, frozen=True, tag="turn_finished", eq=False):
     """The turn is committed. Always the last event."""
 
@@ -98,15 +122,35 @@ class TurnFailed(Record, frozen=True, tag="turn_failed"):
     error: ErrorRecord
 
 
-class EventGap(Record, frozen=True, tag="event_gap"):
-    """The watcher was too slow: this many events of the stream are lost to it. The commit has it all."""
+class MessageCommitted(Record, frozen=True, tag="message_committed", kw_only=True):
+    """A message is part of the history now: it settles whatever was shown of it before.
 
-    dropped: int
+    Only `Session.watch` has these, one for each message of a commit, before the turn's `TurnFinished`.
+    """
+
+    message: Message
+    node_id: str
+    head_revision: int
+
+
+class EventGap(Record, frozen=True, tag="event_gap"):
+    """Some events of a running turn are lost to this watcher. Its commit will have all that matters.
+
+    Attributes:
+        dropped: How many, where that is known; else 0.
+        reason: `slow_watcher`: it did not read fast enough; `out_of_window`: its cursor is older than what
+            is kept of the running turn; `restarted`: the cursor is of an earlier run of this process, or of
+            another process.
+    """
+
+    dropped: int = 0
+    reason: Literal["slow_watcher", "out_of_window", "restarted"] = "slow_watcher"
 
 
 TurnActivity: TypeAlias = (
     TurnStarted
     | ModelRequestStarted
+    | ModelRequestCompleted
     | AssistantTextDelta
     | AssistantReasoningDelta
     | ModelAttemptReset
@@ -116,17 +160,27 @@ TurnActivity: TypeAlias = (
     | ToolCallCompleted
     | UsageReported
     | InputAccepted
+    | MessageCommitted
     | EventGap
+    | TurnParked
     | TurnFinished
     | TurnFailed
 )
 
 
 class TurnEvent(Record, frozen=True, kw_only=True):
-    """One event of a turn's stream."""
+    """One event of a turn's stream.
+
+    Attributes:
+        at_ms: When it happened; a durable event of `Session.watch` has the time at which it was read.
+        cursor: Where a watcher of the session stands once it has read this event (`Session.watch`); empty
+            in the stream of one turn.
+    """
 
     id: str
     correlation_id: str
     session_id: str
     turn_id: str
     activity: TurnActivity
+    at_ms: int = 0
+    cursor: str = ""

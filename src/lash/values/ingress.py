@@ -72,13 +72,17 @@ class TurnState(StrEnum):
 
 
 class TurnStatus(JsonRecord, frozen=True, kw_only=True, eq=False):
-    """What has become of a turn. `absorbed_by` names the turn that injected input went into."""
+    """What has become of a turn. `absorbed_by` names the turn that injected input went into.
+
+    `parked_on` are the waits of which one has to be resolved before the turn goes on.
+    """
 
     turn_id: str
     state: TurnState
     batch_id: str | None = None
     receipt: TurnReceipt | None = None
     absorbed_by: str | None = None
+    parked_on: tuple[str, ...] = ()
 
 
 class TurnAcceptance(JsonRecord, frozen=True, kw_only=True, eq=False):
@@ -93,9 +97,13 @@ class TurnAcceptance(JsonRecord, frozen=True, kw_only=True, eq=False):
 
 
 class ClaimRefused(Record, frozen=True, kw_only=True):
-    """Why there was nothing to claim. `retry_at_ms` is when it is worth asking again, if that is known."""
+    """Why there was nothing to claim. `retry_at_ms` is when it is worth asking again, if that is known.
 
-    reason: Literal["empty", "not_yet_available", "session_leased", "agent_not_served"]
+    `parked` says that the session's turn waits for something outside; it is worth asking again once one of its
+    waits is resolved.
+    """
+
+    reason: Literal["empty", "not_yet_available", "session_leased", "agent_not_served", "parked"]
     holder_id: str | None = None
     retry_at_ms: int | None = None
 
@@ -137,12 +145,3 @@ class SessionDeletion(Record, frozen=True, kw_only=True):
     queued_count: int = 0
     effect_count: int = 0
     attachment_count: int = 0
-
-
-class WaitResolution(JsonRecord, frozen=True, kw_only=True, eq=False):
-    """How a durable wait was resolved. `first` tells whether this call did it: the first writer wins."""
-
-    key: str
-    value: Json
-    resolved_at_ms: int
-    first: bool

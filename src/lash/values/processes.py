@@ -51,7 +51,16 @@ class ExternalInput(JsonRecord, frozen=True, tag="external", eq=False):
     metadata: Json = None
 
 
-ProcessInput: TypeAlias = ToolCallInput | LashlangProcessInput | SessionTurnInput | ExternalInput
+class FunctionInput(JsonRecord, frozen=True, tag="function", eq=False):
+    """A durable Python function by the name of its definition; its code is the worker's own."""
+
+    name: str
+    args: dict[str, Json] = {}
+
+
+ProcessInput: TypeAlias = (
+    ToolCallInput | LashlangProcessInput | SessionTurnInput | ExternalInput | FunctionInput
+)
 
 
 class ProcessProvenance(Record, frozen=True, kw_only=True):
