@@ -15,6 +15,7 @@ from lash.rules.storable import check_storable
 from lash.values import (
     CORE_EVENT_TYPES,
     ExternalInput,
+    FunctionInput,
     Json,
     LashlangProcessInput,
     ProcessEventType,
@@ -106,7 +107,7 @@ def default_recovery(work: ProcessInput) -> RecoveryDisposition:
         case ToolCallInput(call=call):
             is_once = call.effect == "at_most_once"
             return RecoveryDisposition.OWNER_BOUND if is_once else RecoveryDisposition.RERUNNABLE
-        case LashlangProcessInput() | SessionTurnInput():
+        case LashlangProcessInput() | SessionTurnInput() | FunctionInput():
             return RecoveryDisposition.RERUNNABLE
 
 

@@ -152,6 +152,7 @@ class ProcessRecord(JsonRecord, frozen=True, kw_only=True, eq=False):
     last_sequence: int = 0
     attempts: int = 0
     abandon_requested: bool = False
+    cancel_requested: bool = False
 
     @property
     def is_terminal(self) -> bool:
