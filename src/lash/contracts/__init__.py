@@ -11,7 +11,9 @@ from lash.contracts.catalog import SessionCatalog
 from lash.contracts.database import Database, Subscription
 from lash.contracts.effects import (
     EffectBody,
+    EffectGate,
     EffectHost,
+    EffectParked,
     RuntimeEffectController,
     RuntimeEffectLocalExecutor,
     ScopedEffectController,
@@ -30,8 +32,10 @@ __all__ = [
     "Database",
     "DurableWaits",
     "EffectBody",
+    "EffectGate",
     "EffectHost",
     "EffectJournal",
+    "EffectParked",
     "HostEventStore",
     "LashlangArtifactStore",
     "Model",

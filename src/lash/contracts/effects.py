@@ -6,7 +6,7 @@ outcome under its replay key, and answers every later call from the record (jour
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lash.errors import LashError
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from lash.contracts.processes import ProcessRegistry
 
 EffectBody = Callable[[RuntimeEffectEnvelope], Awaitable[RuntimeEffectOutcome]]
+EffectGate = Callable[[RuntimeEffectEnvelope], Awaitable[None]]
+
+
+class EffectParked(BaseException):
+    """An effect cannot end before one of these waits is resolved; the work that asked for it is parked.
+
+    Raised by a gate or an executor. Nothing is recorded for the effect: when the work is taken up again, the
+    effect is asked for again and finds its wait resolved. Not an `Exception`, like a cancellation: the
+    `except Exception` of a tool must not take it for a failure.
+
+    Attributes:
+        wait_keys: Keys of durable waits; `process:{id}` for the end of a process.
+    """
+
+    def __init__(self, wait_keys: Sequence[str]) -> None:
+        super().__init__(*wait_keys)
+        self.wait_keys: tuple[str, ...] = tuple(wait_keys)
 
 
 class RuntimeEffectLocalExecutor:
@@ -29,8 +46,15 @@ class RuntimeEffectLocalExecutor:
     Build one with `unavailable`, `of` or `process_control`. It is live: it never enters an envelope.
     """
 
-    def __init__(self, *, body: EffectBody | None, registry: ProcessRegistry | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        body: EffectBody | None,
+        registry: ProcessRegistry | None = None,
+        gate: EffectGate | None = None,
+    ) -> None:
         self._body = body
+        self._gate = gate
         self.registry = registry
 
     @classmethod
@@ -39,9 +63,15 @@ class RuntimeEffectLocalExecutor:
         return cls(body=None)
 
     @classmethod
-    def of(cls, body: EffectBody) -> RuntimeEffectLocalExecutor:
-        """Return an executor that runs `body(envelope)`."""
-        return cls(body=body)
+    def of(cls, body: EffectBody, *, gate: EffectGate | None = None) -> RuntimeEffectLocalExecutor:
+        """Return an executor that runs `body(envelope)`.
+
+        Args:
+            body: Runs the effect.
+            gate: Called first, before the intent of an at-most-once effect is written and before a claim is
+                taken; raises `EffectParked` when the effect may not begin yet. Not asked for a recorded one.
+        """
+        return cls(body=body, gate=gate)
 
     @classmethod
     def process_control(cls, registry: ProcessRegistry) -> RuntimeEffectLocalExecutor:
@@ -52,10 +82,24 @@ class RuntimeEffectLocalExecutor:
     def is_available(self) -> bool:
         return self._body is not None
 
+    async def pass_gate(self, envelope: RuntimeEffectEnvelope) -> None:
+        """Return when the effect may begin.
+
+        Raises:
+            EffectParked: It may not before a wait is resolved.
+        """
+        if self._gate is not None:
+            await self._gate(envelope)
+
+    @property
+    def is_gated(self) -> bool:
+        return self._gate is not None
+
     async def execute(self, envelope: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
         """Run the effect.
 
         Raises:
+            EffectParked: It cannot end before a wait is resolved.
             LashError: `runtime_effect_local_executor_unavailable` when there is nothing to run it with.
         """
         if self._body is None:
@@ -83,6 +127,8 @@ class RuntimeEffectController(Protocol):
                 message shows the fields that differ); `effect_replay_lease_lost` when another claimant
                 took over meanwhile: its outcome stands; `runtime_effect_local_executor_unavailable`;
                 or what the executor raised.
+            EffectParked: The gate or the executor waits for something. Nothing is recorded, and no claim is
+                kept. An at-most-once effect may be parked by its gate only: once begun it is not begun again.
         """
         ...
 

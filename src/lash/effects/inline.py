@@ -43,4 +43,5 @@ class _InlineController:
         if isinstance(envelope.command, Sleep):
             await self._clock.sleep_until(self._clock.now_ms() + envelope.command.duration_ms)
             return SleepOutcome()
+        await local_executor.pass_gate(envelope)
         return await run_locally(envelope, local_executor)

@@ -87,6 +87,8 @@ class JournaledEffectHost:
         identity = with_field_digests(effect_identity(scope, envelope), envelope)
         if self._strict:
             return await self._replayed(identity, envelope)
+        if local_executor.is_gated and await self._may_begin(identity):
+            await local_executor.pass_gate(envelope)
         answer = await self._claimed_or_recorded(identity, envelope)
         if isinstance(answer, EffectRecord):
             check_same_envelope(identity, answer, envelope)
@@ -105,6 +107,11 @@ class JournaledEffectHost:
             )
         check_same_envelope(identity, record, envelope)
         return replay(record, envelope)
+
+    async def _may_begin(self, identity: EffectIdentity) -> bool:
+        """Whether the effect would run if it were claimed now."""
+        record = await self._journal.find_effect(identity.scope, identity.replay_key)
+        return record is None or (record.state is EffectState.STARTED and not identity.at_most_once)
 
     async def _claimed_or_recorded(
         self, identity: EffectIdentity, envelope: RuntimeEffectEnvelope

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from lash.contracts import EffectJournal, RuntimeEffectLocalExecutor
+from lash.contracts import EffectJournal, EffectParked, RuntimeEffectLocalExecutor
 from lash.effects.failures import is_recorded
 from lash.effects.identity import check_same_envelope, effect_identity, with_field_digests
 from lash.effects.outcomes import encode_outcome, replay, unknown_outcome
@@ -83,6 +83,7 @@ class LeasedEffects:
         """Run or replay one effect; see `RuntimeEffectController`.
 
         Raises:
+            EffectParked: The gate or the executor waits for something; nothing is recorded.
             LashError: `session_lease_lost` when another driver has the session now;
                 `effect_replay_hash_conflict`; or what the executor raised.
         """
@@ -99,6 +100,7 @@ class LeasedEffects:
         elif self._passed_over(envelope):
             self.replayed.add(identity.replay_key)
             return CheckpointOutcome()
+        await local_executor.pass_gate(envelope)
         if identity.at_most_once:
             await self._intend(identity, envelope)
         return await self._run(identity, envelope, local_executor)
@@ -129,7 +131,7 @@ class LeasedEffects:
     ) -> RuntimeEffectOutcome:
         try:
             outcome = await run_locally(envelope, local_executor)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, EffectParked):
             if identity.at_most_once:
                 self._unknown(identity, envelope)  # it was cut by us, and may have happened all the same
             raise

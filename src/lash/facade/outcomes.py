@@ -9,7 +9,7 @@ from lash.contracts import Database, Subscription
 from lash.errors import LashError
 from lash.facade.results import result_of_driven, result_of_receipt
 from lash.facade.turn import TurnResult
-from lash.runtime import DrivenTurn, Worker
+from lash.runtime import DrivenTurn, ParkedTurn, Worker
 from lash.values import TurnDraft, TurnReceipt, TurnState
 
 _LOOK_AROUND_MS = 1_000
@@ -28,7 +28,12 @@ class TurnOutcomes:
         self._worker = worker
 
     async def wait_for(
-        self, draft: TurnDraft, expected: asyncio.Future[DrivenTurn], output_type: Any, *, claimed: bool
+        self,
+        draft: TurnDraft,
+        expected: asyncio.Future[DrivenTurn | ParkedTurn],
+        output_type: Any,
+        *,
+        claimed: bool,
     ) -> TurnResult:
         """Return the result of an accepted turn once there is one, wherever it is driven.
 
@@ -43,12 +48,10 @@ class TurnOutcomes:
                 deleted meanwhile.
         """
         if claimed:
-            try:
-                return result_of_driven(await expected, output_type)
-            except LashError as problem:
-                if problem.code != "session_lease_lost":
-                    raise
-            # Another driver has taken the turn over; what it commits is the result.
+            driven = await self._driven(expected)
+            if driven is not None:
+                return result_of_driven(driven, output_type)
+            expected = self._worker.expect(draft.session_id, draft.turn_id)
         subscription = self._database.subscribe([f"session:{draft.session_id}"])
         try:
             while True:
@@ -56,16 +59,26 @@ class TurnOutcomes:
                 if found is not None:
                     return found
                 if await self._first(subscription, expected):
-                    try:
-                        return result_of_driven(expected.result(), output_type)
-                    except LashError as problem:
-                        if problem.code != "session_lease_lost":
-                            raise
+                    driven = await self._driven(expected)
+                    if driven is not None:
+                        return result_of_driven(driven, output_type)
                     expected = self._worker.expect(draft.session_id, draft.turn_id)
         finally:
             subscription.close()
 
-    async def _first(self, subscription: Subscription, expected: asyncio.Future[DrivenTurn]) -> bool:
+    async def _driven(self, expected: asyncio.Future[DrivenTurn | ParkedTurn]) -> DrivenTurn | None:
+        """Return what was driven here; None when the turn is parked, or another driver has taken it over."""
+        try:
+            driven = await expected
+        except LashError as problem:
+            if problem.code != "session_lease_lost":
+                raise
+            return None
+        return driven if isinstance(driven, DrivenTurn) else None
+
+    async def _first(
+        self, subscription: Subscription, expected: asyncio.Future[DrivenTurn | ParkedTurn]
+    ) -> bool:
         """Wait for a change of the session or for the expected result; return whether the latter is there."""
         rung = asyncio.ensure_future(subscription.wait(timeout_ms=_LOOK_AROUND_MS))
         try:

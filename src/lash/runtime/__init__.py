@@ -6,12 +6,14 @@ Everything here sees ports, never a backend.
 from lash.runtime.activity_bus import ActivityBus, ActivitySubscription
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.code_turns import CodeMode, CodeRunner, CodeTurn
 from lash.runtime.durability import DurabilityFacet, DurabilityReport, durability_report
 from lash.runtime.housekeeping import DEFAULT_RETENTION_MS, Housekeeping
 from lash.runtime.ledger import EffectLedger
 from lash.runtime.output import OutputShape
 from lash.runtime.services import RuntimeServices
-from lash.runtime.turn_driver import DrivenTurn, TurnDriver
+from lash.runtime.turn_driver import DrivenTurn, ParkedTurn, TurnDriver
+from lash.runtime.watching import SessionWatch, WatchCursor
 from lash.runtime.worker import Worker
 
 __all__ = [
@@ -19,15 +21,21 @@ __all__ = [
     "ActivityBus",
     "ActivitySubscription",
     "BoundAgent",
+    "CodeMode",
+    "CodeRunner",
+    "CodeTurn",
     "DrivenTurn",
     "DurabilityFacet",
     "DurabilityReport",
     "EffectLedger",
     "Housekeeping",
     "OutputShape",
+    "ParkedTurn",
     "RuntimeServices",
     "SessionAttachments",
+    "SessionWatch",
     "TurnDriver",
+    "WatchCursor",
     "Worker",
     "durability_report",
 ]

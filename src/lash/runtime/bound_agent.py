@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lash.agents import Agent
 from lash.contracts import Model
 from lash.errors import LashError
 from lash.runtime.output import OutputShape
 from lash.tools import ToolSet
-from lash.turn import MessageDraft, OutputRule, TurnCause, TurnConfig, submit_tool_spec
+from lash.turn import (
+    MessageDraft,
+    OutputRule,
+    ToolsProtocol,
+    TurnCause,
+    TurnConfig,
+    TurnProtocol,
+    submit_tool_spec,
+)
 from lash.values import (
     AttachmentPart,
     Part,
@@ -21,6 +29,9 @@ from lash.values import (
     TurnInput,
 )
 
+if TYPE_CHECKING:
+    from lash.runtime.code_turns import CodeMode
+
 
 class BoundAgent:
     """What a driver needs of an agent.
@@ -29,10 +40,12 @@ class BoundAgent:
         agent: The definition.
         model: The model that it names, resolved.
         tools: Its tools, with live resources for those that want some.
+        code: What its programs run in, for an agent of the code protocol.
     """
 
-    def __init__(self, agent: Agent, *, model: Model, tools: ToolSet) -> None:
+    def __init__(self, agent: Agent, *, model: Model, tools: ToolSet, code: CodeMode | None = None) -> None:
         self.agent = agent
+        self.code = code
         self.model = model
         self.tools = tools
         self.surface = SurfaceSync(
@@ -44,6 +57,10 @@ class BoundAgent:
     @property
     def name(self) -> str:
         return self.agent.name
+
+    def turn_protocol(self) -> TurnProtocol:
+        """Return the protocol that its turns run by."""
+        return ToolsProtocol() if self.code is None else self.code.protocol()
 
     def turn_config(
         self, turn_id: str, input_: TurnInput | None, causes: tuple[TurnCause, ...]

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from lash.contracts import EffectBody, RuntimeEffectLocalExecutor
+from lash.contracts import EffectBody, EffectParked, RuntimeEffectLocalExecutor
 from lash.errors import LashError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.attachments import SessionAttachments
@@ -86,7 +86,7 @@ class ToolBatches:
         self._context = context
         self._cancellation = Cancellation()
         self._stored: set[str] = set()
-        self._running: list[asyncio.Task[CompletedToolCall]] = []
+        self._running: list[asyncio.Task[CompletedToolCall | EffectParked]] = []
 
     def cancel(self) -> None:
         """Tell the running tools to stop."""
@@ -117,7 +117,13 @@ class ToolBatches:
         return ToolBatch(envelopes, tuple(refused), effect.calls)
 
     async def settle(
-        self, batch: ToolBatch, execute: ExecuteEffect, replayed: Collection[str], recorded: Collection[str]
+        self,
+        batch: ToolBatch,
+        execute: ExecuteEffect,
+        replayed: Collection[str],
+        recorded: Collection[str],
+        *,
+        only_recorded: bool = False,
     ) -> tuple[CompletedToolCall, ...]:
         """Run a batch, or find that it was run.
 
@@ -126,15 +132,24 @@ class ToolBatches:
             execute: Runs or replays one effect.
             replayed: Keys of the effects that came from the journal; filled by `execute`.
             recorded: Keys that were recorded before this driver began: their ranks are taken.
+            only_recorded: Begin nothing: the turn is cancelled. Calls without a record get a result that says so.
 
         Returns:
             One result a call, in any order.
+
+        Raises:
+            EffectParked: Calls wait for something, and all others have ended. Names every wait.
         """
         ranks = _Ranks(sum(key in recorded for key in batch.replay_keys) + len(batch.refused))
         for rank, result in enumerate(batch.refused):
             self._announce(batch, result.replace(rank=rank), replayed=False)
+        unbegun = [e for e in batch.envelopes.values() if only_recorded and e.replay_key not in recorded]
         tasks = [
-            asyncio.create_task(self._one(batch, envelope, execute, replayed, ranks))
+            asyncio.create_task(
+                self._unbegun(batch, envelope, ranks)
+                if envelope in unbegun
+                else self._one(batch, envelope, execute, replayed, ranks)
+            )
             for envelope in batch.envelopes.values()
         ]
         self._running = tasks
@@ -146,11 +161,12 @@ class ToolBatches:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        results = [_result(task, call, ranks) for task, call in zip(tasks, batch.prepared, strict=True)]
+        parked = [one for one in results if isinstance(one, EffectParked)]
+        if parked:
+            raise EffectParked(tuple(dict.fromkeys(key for one in parked for key in one.wait_keys)))
         refused = (result.replace(rank=rank) for rank, result in enumerate(batch.refused))
-        return (
-            *refused,
-            *(_result(task, call, ranks) for task, call in zip(tasks, batch.prepared, strict=True)),
-        )
+        return (*refused, *(one for one in results if not isinstance(one, EffectParked)))
 
     def attachment_ids(self, input_: TurnInput | None) -> tuple[str, ...]:
         """Return every attachment that the turn took in or made: its commit makes them permanent."""
@@ -166,12 +182,26 @@ class ToolBatches:
         execute: ExecuteEffect,
         replayed: Collection[str],
         ranks: _Ranks,
-    ) -> CompletedToolCall:
-        outcome = await execute(envelope, RuntimeEffectLocalExecutor.of(self._body(ranks)))
+    ) -> CompletedToolCall | EffectParked:
+        try:
+            outcome = await execute(envelope, RuntimeEffectLocalExecutor.of(self._body(ranks)))
+        except EffectParked as parked:
+            return parked  # the other calls of the batch go on to their end
         assert isinstance(outcome, ToolCallOutcome), "a tool call answers with its outcome"
         result = outcome.result
         self._stored.update(ref.id for ref in result.attachments)
         self._announce(batch, result, replayed=envelope.replay_key in replayed)
+        return result
+
+    async def _unbegun(
+        self, batch: ToolBatch, envelope: RuntimeEffectEnvelope, ranks: _Ranks
+    ) -> CompletedToolCall:
+        """Return the result of a call that is not begun any more."""
+        assert isinstance(envelope.command, ToolCall), "the envelope of a tool call"
+        call = envelope.command.call
+        error = LashError("tool_cancelled", f"{call.tool_name} was not run: the turn was cancelled")
+        result = failed_call(call.call_id, call.tool_name, error, attempts=0).replace(rank=ranks.take())
+        self._announce(batch, result, replayed=False)
         return result
 
     def _body(self, ranks: _Ranks) -> EffectBody:
@@ -181,7 +211,12 @@ class ToolBatches:
             self._activities.emit(
                 ToolCallStarted(call.call_id, call.tool_name, call.args), f"tool:{call.call_id}"
             )
-            result = await self._agent.tools.execute(call, self._invocation(call))
+            try:
+                result = await self._agent.tools.execute(call, self._invocation(call))
+            except EffectParked as parked:
+                if call.effect != "at_most_once":
+                    raise
+                result = failed_call(call.call_id, call.tool_name, _cannot_park(call, parked), attempts=1)
             return ToolCallOutcome(result=result.replace(rank=ranks.take()))
 
         return run
@@ -232,9 +267,19 @@ class _Ranks:
         return rank
 
 
+def _cannot_park(call: PreparedToolCall, parked: EffectParked) -> LashError:
+    """Return what is told of a tool that may begin only once, and has begun, and would have to begin again."""
+    return LashError(
+        "tool_cannot_park",
+        f"{call.tool_name} waits for {', '.join(parked.wait_keys)}, but it may be started only once, and a tool "
+        'that waits is started again when what it waits for has come: declare it @tool(effect="idempotent")',
+        wait_keys=list(parked.wait_keys),
+    )
+
+
 def _result(
-    task: asyncio.Task[CompletedToolCall], call: PreparedToolCall, ranks: _Ranks
-) -> CompletedToolCall:
+    task: asyncio.Task[CompletedToolCall | EffectParked], call: PreparedToolCall, ranks: _Ranks
+) -> CompletedToolCall | EffectParked:
     """Return what a call gave; for one that was interrupted, a result that says so."""
     if not task.cancelled():
         return task.result()

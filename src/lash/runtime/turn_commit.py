@@ -46,11 +46,13 @@ async def commit_turn(
     effects: tuple[UnwrittenEffect, ...],
     model_keys: dict[int, str],
     attachment_ids: tuple[str, ...],
+    execution_state: bytes | None = None,
 ) -> TurnReceipt:
     """Commit a turn and bring the resident session to the new revision.
 
     Should something else have moved the head meanwhile (the lease keeps other turns out, not every writer),
-    the turn is put after it: its content does not depend on where it stands.
+    the turn is put after it: its content does not depend on where it stands. `execution_state` is the new body
+    of that component; None leaves it as it is.
 
     Raises:
         LashError: see `RuntimePersistence.commit_runtime_state`.
@@ -59,7 +61,9 @@ async def commit_turn(
     while True:
         stamp_time = _rfc3339(services.clock.now_ms())
         nodes = _nodes(resident, claimed, conclusion, stamp_time)
-        commit = _commit(agent, resident, claimed, conclusion, nodes, usage, stamp_time)
+        commit = _commit(agent, resident, conclusion, nodes, usage, stamp_time)
+        if execution_state is not None:
+            commit = commit.replace(checkpoint=commit.checkpoint.replace(execution_state=execution_state))
         receipt = _receipt(claimed, conclusion, nodes)
         digest = resident.history.digest
         for node in nodes:
@@ -101,7 +105,6 @@ async def commit_turn(
 def _commit(
     agent: BoundAgent,
     resident: ResidentSession,
-    claimed: ClaimedTurn,
     conclusion: TurnConclusion,
     nodes: tuple[SessionNodeRecord, ...],
     usage: tuple[TokenLedgerEntry, ...],

@@ -9,29 +9,35 @@ same machine the same questions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, assert_never
+from typing import assert_never
 
-from lash.contracts import RuntimeEffectController, RuntimeEffectLocalExecutor, RuntimePersistence
+from lash.contracts import (
+    EffectParked,
+    RuntimeEffectController,
+    RuntimeEffectLocalExecutor,
+    RuntimePersistence,
+)
 from lash.effects import LeasedEffects
 from lash.errors import LashError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent, merged_input
 from lash.runtime.budget import spent_budget
+from lash.runtime.code_turns import CodeRunner, CodeTurn
 from lash.runtime.injections import Injections
 from lash.runtime.model_calls import ModelCalls
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.runtime.tool_batches import ToolBatches
 from lash.runtime.turn_commit import commit_turn
+from lash.runtime.turn_stop import TurnCancelledError, TurnStop
 from lash.runtime.wakes import turn_causes
 from lash.turn import (
     Abandon,
     AskModel,
     CheckpointPassed,
+    CodeRan,
     Done,
     Emit,
     MachineReply,
@@ -43,7 +49,6 @@ from lash.turn import (
     StopTurn,
     SurfaceSynced,
     SyncSurface,
-    ToolsProtocol,
     ToolsSettled,
     TurnConclusion,
     TurnMachine,
@@ -60,15 +65,11 @@ from lash.values import (
     RuntimeScope,
     TurnActivity,
     TurnInputPayload,
+    TurnParked,
     TurnReceipt,
     TurnStarted,
     turn_effect_key,
 )
-
-T = TypeVar("T")
-
-# How long tools may take to end by themselves once the turn is cancelled (runtime 1.12).
-_CANCEL_GRACE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,11 @@ class DrivenTurn:
     replayed: tuple[str, ...] = ()  # keys of the effects that came from the journal
 
 
-class TurnCancelledError(Exception):
-    """The turn was cancelled while an effect ran. Never leaves the driver."""
+@dataclass(frozen=True, slots=True)
+class ParkedTurn:
+    """A turn that waits: all that could be done is done, and every outcome is recorded."""
+
+    wait_keys: tuple[str, ...]
 
 
 class TurnDriver:
@@ -111,19 +115,20 @@ class TurnDriver:
         self._agent = agent
         self._resident = resident
         self._persistence = persistence
-        self._cancelled = asyncio.Event()
-        if claimed.cancel_requested:
-            self._cancelled.set()
+        self._stop = TurnStop(requested=claimed.cancel_requested)
         self._activities = TurnActivities(services.bus, claimed.lease.session_id, claimed.turn_id)
-        self._recorded = {record.identity.replay_key for record in claimed.journal}
         self._scope = EffectScope.turn(claimed.lease.session_id, claimed.turn_id)
+        self._read_journal(claimed)
+        self._injections = Injections(services, claimed, nothing_waits=nothing_waits)
+
+    def _read_journal(self, claimed: ClaimedTurn) -> None:
+        self._recorded = {record.identity.replay_key for record in claimed.journal}
         self._leased = LeasedEffects(
             self._scope,
-            services.database.effect_journal,
+            self._services.database.effect_journal,
             lease=claimed.lease,
             recorded=claimed.journal,
         )
-        self._injections = Injections(services, claimed, nothing_waits=nothing_waits)
 
     @property
     def _controller(self) -> RuntimeEffectController:
@@ -132,7 +137,7 @@ class TurnDriver:
 
     def cancel(self) -> None:
         """Ask the turn to end at once; it is committed with what it has done."""
-        self._cancelled.set()
+        self._stop.request()
 
     def note_change(self) -> None:
         """Something of the session has changed: input may wait for the next checkpoint."""
@@ -152,10 +157,24 @@ class TurnDriver:
         self._leased.lease = claimed.lease
         self._injections.adopt_lease(claimed)
         if claimed.cancel_requested:
-            self._cancelled.set()
+            self._stop.request()
 
-    async def drive(self) -> DrivenTurn:
-        """Drive the turn and commit it.
+    async def rewind(self) -> None:
+        """Get ready to drive the turn again from its start, on the journal as it is now.
+
+        For a turn that was about to be parked while what it waits for came: its effects are saved.
+        """
+        journal = await self._services.database.effect_journal.load_effects(self._scope)
+        self.claimed = self.claimed.replace(journal=tuple(journal))
+        self._read_journal(self.claimed)
+        self._injections.expect()
+
+    async def drive(self) -> DrivenTurn | ParkedTurn:
+        """Drive the turn to its commit, or to where it waits.
+
+        Returns:
+            The committed turn; or the waits of one that cannot go on before one of them is resolved. It holds
+            nothing in memory that is not recorded, once `save` has returned.
 
         Raises:
             LashError: whatever keeps the turn from being finished here: `session_lease_lost`, a failure of
@@ -188,9 +207,34 @@ class TurnDriver:
             turn_id=self.claimed.turn_id,
             context=None if self._input is None else self._input.context,
         )
-        machine = TurnMachine(config, ToolsProtocol())
-        conclusion = await self._run(machine)
+        self._code = self._open_code()
+        machine = TurnMachine(config, self._agent.turn_protocol())
+        try:
+            conclusion = await self._run(machine)
+        except EffectParked as parked:
+            self._activities.emit(TurnParked(turn_id=self.claimed.turn_id, wait_keys=parked.wait_keys))
+            return ParkedTurn(parked.wait_keys)
         return await self._commit(conclusion)
+
+    def _open_code(self) -> CodeRunner | None:
+        """Return what runs the turn's programs, if its agent's protocol asks for any."""
+        if self._agent.code is None:
+            return None
+        return self._agent.code.open(
+            CodeTurn(
+                services=self._services,
+                agent=self._agent,
+                claimed=self.claimed,
+                resident=self._resident,
+                input=self._input,
+                activities=self._activities,
+                tools=self._tools,
+                execute=self._execute,
+                recorded=self._recorded,
+                replayed=self._leased.replayed,
+                stop=self._stop,
+            )
+        )
 
     async def _run(self, machine: TurnMachine) -> TurnConclusion:
         while True:
@@ -204,25 +248,18 @@ class TurnDriver:
                     continue  # the commit at the end carries it; effects are ended where they run
                 case SyncSurface(effect_id=effect_id, apply=apply):
                     machine.feed(SurfaceSynced(effect_id, self._agent.surface if apply else None))
-                case AskModel() | RunTools() | ReachCheckpoint():
+                case AskModel() | RunTools() | RunCode() | ReachCheckpoint():
                     reply = await self._answer(effect)
                     if reply is None:
                         machine.cancel()
                     else:
                         machine.feed(reply)
-                case RunCode(effect_id=effect_id):
-                    raise LashError(
-                        "code_executor_missing",
-                        f"turn {self.claimed.turn_id!r} asks to run code, and its agent has no code protocol",
-                        turn_id=self.claimed.turn_id,
-                        effect_id=effect_id,
-                    )
                 case None:
                     raise AssertionError("the turn machine waits for a reply that was given")
                 case _:
                     assert_never(effect)
 
-    async def _answer(self, effect: AskModel | RunTools | ReachCheckpoint) -> MachineReply | None:
+    async def _answer(self, effect: AskModel | RunTools | RunCode | ReachCheckpoint) -> MachineReply | None:
         """Return what the machine asked for; None when the turn is cancelled first."""
         try:
             match effect:
@@ -230,6 +267,8 @@ class TurnDriver:
                     return await self._ask_model(effect)
                 case RunTools():
                     return await self._run_tools(effect)
+                case RunCode():
+                    return await self._run_code(effect)
                 case ReachCheckpoint():
                     return await self._reach_checkpoint(effect)
         except TurnCancelledError:
@@ -244,7 +283,9 @@ class TurnDriver:
         )
         envelope = self._models.envelope(effect, scope, replay_key)
         executor = RuntimeEffectLocalExecutor.of(self._models.executor(effect, replay_key))
-        outcome = await self._until_cancelled(replay_key, self._execute(envelope, executor))
+        outcome = await self._stop.race(
+            self._execute(envelope, executor), recorded=replay_key in self._recorded
+        )
         result = self._models.settle(
             effect, replay_key, outcome, replayed=replay_key in self._leased.replayed
         )
@@ -258,17 +299,38 @@ class TurnDriver:
         if any(call.effect == "idempotent" for call in batch.prepared):
             # The keys of these calls come from the model's answer: it must be on disk before they are used.
             await self._leased.drain()
-        pending = any(key not in self._recorded for key in batch.replay_keys)
-        if pending and self._cancelled.is_set():
+        recorded = [key for key in batch.replay_keys if key in self._recorded]
+        if self._stop.requested and not recorded and batch.replay_keys:
             raise TurnCancelledError
         running = asyncio.ensure_future(
-            self._tools.settle(batch, self._execute, self._leased.replayed, self._recorded)
+            self._tools.settle(
+                batch,
+                self._execute,
+                self._leased.replayed,
+                self._recorded,
+                only_recorded=self._stop.requested,
+            )
         )
-        results = await self._with_grace(running)
+        results = await self._stop.with_grace(running, self._tools.cancel, self._tools.interrupt)
         replayed = tuple(
             call_id for call_id, one in batch.envelopes.items() if one.replay_key in self._leased.replayed
         )
         return ToolsSettled(effect.effect_id, results, replayed)
+
+    async def _run_code(self, effect: RunCode) -> MachineReply:
+        if self._code is None:
+            raise LashError(
+                "code_executor_missing",
+                f"turn {self.claimed.turn_id!r} asks to run code, and its agent has no code protocol",
+                turn_id=self.claimed.turn_id,
+                effect_id=effect.effect_id,
+            )
+        scope, replay_key = self._coordinates(
+            effect.iteration, RuntimeEffectKind.EXEC_CODE, str(effect.effect_id)
+        )
+        running = asyncio.ensure_future(self._code.run(effect, scope, replay_key))
+        result = await self._stop.with_grace(running, self._tools.cancel, running.cancel)
+        return CodeRan(effect.effect_id, result)
 
     async def _reach_checkpoint(self, effect: ReachCheckpoint) -> MachineReply:
         if self._injections.finds_nothing and self._services.effect_host is None:
@@ -304,44 +366,6 @@ class TurnDriver:
     ) -> RuntimeEffectOutcome:
         return await self._controller.execute_effect(envelope, executor)
 
-    async def _until_cancelled(self, replay_key: str, work: Awaitable[T]) -> T:
-        """Return what `work` gives, unless the turn is cancelled first. Recorded effects always replay."""
-        if replay_key in self._recorded:
-            return await work
-        if self._cancelled.is_set():
-            asyncio.ensure_future(work).cancel()
-            raise TurnCancelledError
-        task = asyncio.ensure_future(work)
-        async with self._stop_signal() as stop:
-            try:
-                await _first_done(task, stop)
-                if task.done():
-                    return task.result()
-                raise TurnCancelledError
-            finally:
-                await _ended(task)
-
-    async def _with_grace(self, task: asyncio.Future[T]) -> T:
-        """Return what a tool batch gives. Cancelled tools are told first, and ended a little later."""
-        async with self._stop_signal() as stop:
-            try:
-                await _first_done(task, stop)
-                if not task.done():
-                    self._tools.cancel()
-                    await _first_done(task, timeout_s=_CANCEL_GRACE_S)
-                    self._tools.interrupt()
-                return await task
-            finally:
-                await _ended(task)
-
-    @asynccontextmanager
-    async def _stop_signal(self) -> AsyncIterator[asyncio.Future[Any]]:
-        stop = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            yield stop
-        finally:
-            await _ended(stop)
-
     async def _commit(self, conclusion: TurnConclusion) -> DrivenTurn:
         receipt = await commit_turn(
             self._services,
@@ -354,18 +378,8 @@ class TurnDriver:
             effects=self._leased.take_unwritten(),
             model_keys=self._models.keys,
             attachment_ids=self._tools.attachment_ids(self._input),
+            execution_state=None if self._code is None else self._code.execution_state(),
         )
         return DrivenTurn(
             receipt=receipt, conclusion=conclusion, replayed=tuple(sorted(self._leased.replayed))
         )
-
-
-async def _first_done(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
-    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _ended(future: asyncio.Future[Any]) -> None:
-    """Cancel what still runs, and wait until it has."""
-    if not future.done():
-        future.cancel()
-        await asyncio.gather(future, return_exceptions=True)

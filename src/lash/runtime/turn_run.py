@@ -8,7 +8,7 @@ import logging
 from lash.contracts import Subscription
 from lash.errors import LashError
 from lash.runtime.services import RuntimeServices
-from lash.runtime.turn_driver import DrivenTurn, TurnDriver
+from lash.runtime.turn_driver import DrivenTurn, ParkedTurn, TurnDriver
 from lash.values import TurnFailed
 
 _log = logging.getLogger("lash.runtime")
@@ -30,15 +30,15 @@ class TurnRun:
         self._session_id = driver.claimed.lease.session_id
         self._turn_id = driver.claimed.turn_id
 
-    async def finish(self) -> DrivenTurn:
-        """Return the committed turn.
+    async def finish(self) -> DrivenTurn | ParkedTurn:
+        """Return the committed turn, or the waits of one that is parked: nothing of it is held here any more.
 
         Raises:
             LashError: why it cannot be finished here: what the driver raised; `session_lease_lost`;
                 `runtime_error` for what lash did not foresee. The turn stays accepted.
             asyncio.CancelledError: when this runtime is closed; the turn stays accepted.
         """
-        work = asyncio.ensure_future(self.driver.drive())
+        work = asyncio.ensure_future(self._drive())
         keeper = asyncio.ensure_future(self._keep())
         try:
             await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,6 +59,19 @@ class TurnRun:
             keeper.cancel()
             self._changes.close()
             await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _drive(self) -> DrivenTurn | ParkedTurn:
+        """Drive until the turn is committed or parked. What it waits for may come before it is parked."""
+        ingress = self._services.database.turn_ingress
+        while True:
+            driven = await self.driver.drive()
+            if isinstance(driven, DrivenTurn):
+                return driven
+            await self.driver.save()
+            if await ingress.park_turn(self.driver.claimed, driven.wait_keys):
+                return driven
+            await self._look()
+            await self.driver.rewind()
 
     async def _keep(self) -> None:
         """Renew the lease at a third of its time; look when the session changes: a cancel, or more input."""

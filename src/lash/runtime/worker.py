@@ -17,7 +17,7 @@ from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.housekeeping import Housekeeping
 from lash.runtime.resident import ResidentSessions
 from lash.runtime.services import RuntimeServices
-from lash.runtime.turn_driver import DrivenTurn, TurnDriver
+from lash.runtime.turn_driver import DrivenTurn, ParkedTurn, TurnDriver
 from lash.runtime.turn_run import TurnRun, closed_error
 from lash.values import ClaimedTurn
 
@@ -50,7 +50,7 @@ class Worker:
         self._recheck: set[str] = set()
         self._held_back: dict[str, float] = {}  # session -> when to try again, by the loop's clock
         self._failures: dict[str, int] = {}
-        self._results: dict[tuple[str, str], asyncio.Future[DrivenTurn]] = {}
+        self._results: dict[tuple[str, str], asyncio.Future[DrivenTurn | ParkedTurn]] = {}
         self._loop_task: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._closing = False
@@ -81,6 +81,9 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for (session_id, turn_id), future in self._results.items():
+            _fail(future, closed_error(session_id, turn_id))
+        self._results.clear()
 
     def take_up(self, claimed: ClaimedTurn, changes: Subscription) -> None:
         """Drive a turn that was claimed when it was accepted.
@@ -103,8 +106,8 @@ class Worker:
         driver = self._drivers.get(session_id)
         return driver if driver is not None and driver.claimed.turn_id == turn_id else None
 
-    def expect(self, session_id: str, turn_id: str) -> asyncio.Future[DrivenTurn]:
-        """Return the result to come of a turn, should it be driven here."""
+    def expect(self, session_id: str, turn_id: str) -> asyncio.Future[DrivenTurn | ParkedTurn]:
+        """Return the result to come of a turn, should it be driven here. A parked one is to be expected anew."""
         key = (session_id, turn_id)
         future = self._results.get(key)
         if future is None:
@@ -207,7 +210,7 @@ class Worker:
     async def _drive(
         self, claimed: ClaimedTurn, changes: Subscription, *, nothing_waits: bool = False
     ) -> bool:
-        """Drive one turn to its end; return whether the session may go on to the next."""
+        """Drive one turn as far as it goes; return whether the session may go on to the next."""
         session_id = claimed.lease.session_id
         persistence = self._services.database.runtime_persistence(session_id)
         resident = self._residents.take(session_id)
@@ -220,22 +223,22 @@ class Worker:
             nothing_waits=nothing_waits,
         )
         self._drivers[session_id] = driver
-        future = self.expect(session_id, claimed.turn_id)
+        key = (session_id, claimed.turn_id)
         try:
             driven = await TurnRun(self._services, driver, changes).finish()
         except LashError as failure:
             self._hold_back(session_id, retryable=failure.retryable)
-            _fail(future, failure)
+            _fail(self._results.pop(key, None), failure)
             return False
         except asyncio.CancelledError:
-            _fail(future, closed_error(session_id, claimed.turn_id))
+            _fail(self._results.pop(key, None), closed_error(session_id, claimed.turn_id))
             raise
         finally:
             self._drivers.pop(session_id, None)
-            self._results.pop((session_id, claimed.turn_id), None)
         self._residents.keep(resident)
         self._failures.pop(session_id, None)
-        if not future.done():
+        future = self._results.pop(key, None)
+        if future is not None and not future.done():
             future.set_result(driven)
         return True
 
@@ -255,9 +258,9 @@ class Worker:
         return False
 
 
-def _fail(future: asyncio.Future[DrivenTurn], failure: LashError) -> None:
+def _fail(future: asyncio.Future[DrivenTurn | ParkedTurn] | None, failure: LashError) -> None:
     """Tell whoever waits; nobody need wait."""
-    if not future.done():
+    if future is not None and not future.done():
         future.set_exception(failure)
         future.exception()
 

@@ -14,6 +14,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from lash.contracts import EffectParked
 from lash.errors import LashError
 from lash.tools.cancellation import Cancellation
 from lash.tools.context import ToolContext, ToolInvocation
@@ -95,6 +96,7 @@ class Attempt:
 
         Raises:
             asyncio.CancelledError: when the caller is cancelled.
+            EffectParked: when the tool waits for something durable.
             KeyboardInterrupt, SystemExit: when the tool raises one.
         """
         body = self._loop.create_task(self._body(arguments))
@@ -196,6 +198,8 @@ class Attempt:
         error = body.exception()
         if error is None:
             return Returned(body.result())
+        if isinstance(error, EffectParked):
+            raise error  # the tool waits for something durable: not an end
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error  # it has stopped the loop already; this is for a loop that was started again
         return Raised(error, cancelled=why == "cancelled", started=self._started)

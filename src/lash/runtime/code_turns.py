@@ -1,0 +1,85 @@
+"""The seam between a turn's driver and whatever runs the programs of its model.
+
+The driver opens one runner a turn and hands it each program. A program is a composite effect: nothing is
+recorded for it, every call that it makes is an effect of its own (`execute`), with a key that is derived from
+the program's. A turn that is driven again runs its programs again, and the calls replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lash.runtime.activity_bus import TurnActivities
+from lash.runtime.resident import ResidentSession
+from lash.runtime.services import RuntimeServices
+from lash.runtime.tool_batches import ExecuteEffect, ToolBatches
+from lash.runtime.turn_stop import TurnStop
+from lash.turn import RunCode, TurnProtocol
+from lash.values import ClaimedTurn, ExecFailure, ExecResponse, RuntimeScope, TurnInput
+
+if TYPE_CHECKING:
+    from lash.runtime.bound_agent import BoundAgent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeTurn:
+    """What a runner may use of the turn that it runs programs for.
+
+    Attributes:
+        claimed: The claim: session, turn, lease, journal.
+        resident: The session's committed state: history, frame, checkpoint.
+        tools: Runs calls through the tool pipeline: arguments, approval, hooks, budget.
+        execute: Runs or replays one effect. Raises `EffectParked` when it must wait: let it pass, with the
+            program suspended.
+        recorded: Keys of the effects that were recorded before this drive began.
+        replayed: Keys of the effects that came from the journal; filled by `execute`.
+        stop: Whether the turn is to end.
+    """
+
+    services: RuntimeServices
+    agent: BoundAgent
+    claimed: ClaimedTurn
+    resident: ResidentSession
+    input: TurnInput | None
+    activities: TurnActivities
+    tools: ToolBatches
+    execute: ExecuteEffect
+    recorded: Collection[str]
+    replayed: Collection[str]
+    stop: TurnStop
+
+
+class CodeRunner(Protocol):
+    """Runs the programs of one turn."""
+
+    async def run(self, effect: RunCode, scope: RuntimeScope, replay_key: str) -> ExecResponse | ExecFailure:
+        """Run a program to its end.
+
+        Args:
+            effect: The program.
+            scope: Where it runs: session, turn, iteration.
+            replay_key: The key that the keys of its calls begin with.
+
+        Raises:
+            EffectParked: A call of the program waits. The turn is parked, and the program is asked for again.
+            asyncio.CancelledError: The turn was cancelled and the program did not stop within its grace.
+        """
+        ...
+
+    def execution_state(self) -> bytes | None:
+        """Return what the turn's commit keeps of the programs' variables; None for "as it was"."""
+        ...
+
+
+class CodeMode(Protocol):
+    """The code side of an agent: its protocol, and a runner a turn."""
+
+    def protocol(self) -> TurnProtocol:
+        """Return the protocol that its turns run by."""
+        ...
+
+    def open(self, turn: CodeTurn) -> CodeRunner:
+        """Return what runs the programs of one turn."""
+        ...
