@@ -58,7 +58,8 @@ class TurnIngress(Protocol):
         """Take up a session's next turn: its lease, its input, where the session stands, what is recorded.
 
         An interrupted turn comes first, with the batches that it had. Otherwise the group that
-        `claim_ready_queued_work` would give at idle. Only work of `agents` is given.
+        `claim_ready_queued_work` would give at idle. Only work of `agents` is given. A session whose turn is
+        parked answers `ClaimRefused("parked")`.
         """
         ...
 
@@ -87,8 +88,26 @@ class TurnIngress(Protocol):
         """Give the lease back without a commit. The turn stays accepted and keeps its composition."""
         ...
 
+    async def park_turn(self, claimed: ClaimedTurn, wait_keys: Sequence[str]) -> bool:
+        """Give a turn back until one of the waits is resolved, unless there is nothing to wait for.
+
+        In one transaction: when one of the waits is resolved already, the process that a `process:{id}` key
+        names is over, or a cancel of the turn is requested, nothing changes and the answer is False: the
+        caller goes on driving. Otherwise lease and claims are given back, and the turn keeps its composition
+        and is noted as parked. Nobody is given the session's work until a wait is resolved or the turn's
+        cancel is requested; the claim after that is no restart.
+
+        Args:
+            claimed: The turn that the caller drives.
+            wait_keys: The waits of which one is enough. They need not be open.
+
+        Raises:
+            LashError: `session_lease_lost`; `invalid_argument` without a key, or for a blank one.
+        """
+        ...
+
     async def find_turn(self, session_id: str, turn_id: str) -> TurnStatus:
-        """Return what has become of a turn."""
+        """Return what has become of a turn, and what it is parked on."""
         ...
 
     async def list_receipts(
@@ -115,7 +134,8 @@ class TurnIngress(Protocol):
     async def list_ready_sessions(self, agents: Sequence[str], *, limit: int = 100) -> list[ReadySession]:
         """Return sessions of these agents with unsettled work and no live lease, oldest work first.
 
-        Sessions whose work becomes available later are included with that time, after the ready ones.
+        Those with a parked turn are left out. Those whose work becomes available later are included with that
+        time, after the ready ones.
         """
         ...
 

@@ -29,8 +29,8 @@ from lash.values import (
 class ProcessRegistry(Protocol):
     """Processes, their event logs, who may see them, and who runs them.
 
-    Every operation on an unknown id fails with `process_unknown`, except `get_process`, `revoke_handle`
-    and `has_handle_grant`.
+    Every operation on an unknown id fails with `process_unknown`, except `get_process`, `revoke_handle`,
+    `has_handle_grant` and `unobserve_process`; on one that was pruned, with `process_no_longer_retained`.
     """
 
     durability_tier: DurabilityTier
@@ -40,6 +40,8 @@ class ProcessRegistry(Protocol):
     ) -> ProcessRecord:
         """Create a process, or return the existing one of the same registration hash as it is now.
 
+        The id of a pruned process is not given again.
+
         Args:
             registration: What it is started from.
             grants: Who may see it from its first moment, given in the same transaction: a process that nobody
@@ -47,7 +49,7 @@ class ProcessRegistry(Protocol):
 
         Raises:
             LashError: `process_registration_invalid`; `process_registration_conflict` for the same id with
-                another hash; `invalid_argument` for a grant to nobody.
+                another hash; `process_no_longer_retained`; `invalid_argument` for a grant to nobody.
         """
         ...
 
@@ -57,6 +59,96 @@ class ProcessRegistry(Protocol):
 
     async def list_non_terminal(self) -> list[ProcessRecord]:
         """Return every running process, ordered by id."""
+        ...
+
+    async def list_ready_processes(
+        self,
+        *,
+        host_profiles: Sequence[str] | None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[ProcessRecord]:
+        """Return processes that somebody should run now, ordered by id.
+
+        They are not over, not parked, not under a live lease (that of an owner known to be dead is not live)
+        and not externally owned. What that costs does not grow with those that are parked or over.
+
+        Args:
+            host_profiles: Only of these profiles; None for all.
+            after: The id of the last one of the page before.
+            limit: The most that are returned.
+        """
+        ...
+
+    async def park_process(
+        self, lease: ProcessLease, wait_keys: Sequence[str], *, frame: bytes | None = None
+    ) -> bool:
+        """Give a process back until one of the waits is resolved, unless there is nothing to wait for.
+
+        In one transaction: when one of the waits is resolved already, the process that a `process:{id}` key
+        names is over, or somebody asked to cancel or to abandon the process, nothing changes and the answer is
+        False: the caller goes on. Otherwise the frame is stored, the lease is given back, and the process is
+        ready again once a wait is resolved, or its cancel or its abandonment is asked for. The next
+        `start_process_attempt` goes on with the attempt that was parked, and takes no new number.
+
+        Args:
+            lease: The right to run the process.
+            wait_keys: The waits of which one is enough. They need not be open.
+            frame: What to go on from; None leaves the stored frame as it is.
+
+        Raises:
+            LashError: `process_lease_lost`; `process_already_terminal`; `invalid_argument` without a key, or
+                for a blank one.
+        """
+        ...
+
+    async def parked_processes(self, process_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return what those of the processes that are parked wait for; the others are left out."""
+        ...
+
+    async def save_process_frame(self, lease: ProcessLease, frame: bytes) -> None:
+        """Store what to go on from if the process is taken up again; it is dropped when the process ends.
+
+        Raises:
+            LashError: `process_lease_lost`; `process_already_terminal`.
+        """
+        ...
+
+    async def process_frame(self, process_id: str) -> bytes | None:
+        """Return what was stored last to go on from, or None."""
+        ...
+
+    async def observe_process(
+        self, scope: ProcessScope, process_id: str, descriptor: ProcessHandleDescriptor
+    ) -> None:
+        """Note that a scope watches a process, without any right on it (B-11); the last descriptor wins.
+
+        The edge goes with the session or with the process, and keeps neither.
+        """
+        ...
+
+    async def unobserve_process(self, scope: ProcessScope, process_id: str) -> None:
+        """Take an edge back; no error when there is none."""
+        ...
+
+    async def list_observed(self, scope: ProcessScope) -> list[tuple[ProcessHandleDescriptor, ProcessRecord]]:
+        """Return the processes that a scope watches, ordered by id."""
+        ...
+
+    async def prune_processes(
+        self, *, finished_before_ms: int, watermark: int | None, limit: int = 1000
+    ) -> int:
+        """Delete up to `limit` processes that ended before that time, oldest change first; return how many.
+
+        Their ids stay reserved: every later operation is answered with `process_no_longer_retained`, except
+        `get_process`, which returns None. Grants, edges, waits and the journal of the process go with it.
+
+        Args:
+            finished_before_ms: Only processes whose last event is older.
+            watermark: The cursor of `processes_changed_since` up to which whoever follows the changes has
+                read; None says that nobody does.
+            limit: The most that are deleted.
+        """
         ...
 
     async def set_external_ref(self, process_id: str, ref: ProcessExternalRef) -> ProcessRecord:
@@ -184,6 +276,9 @@ class ProcessRegistry(Protocol):
     async def start_process_attempt(self, lease: ProcessLease) -> ProcessRecord:
         """Note that the holder of a lease runs the process now; attempts have consecutive numbers (B-9).
 
+        The first start after `park_process` goes on with the attempt that was parked: nothing is noted, and no
+        bound on attempts is asked.
+
         Raises:
             LashError: `process_lease_lost`; `process_already_terminal`; `process_externally_owned` (R-50);
                 `process_owner_bound` for a second attempt of what must not run twice;
@@ -193,6 +288,8 @@ class ProcessRegistry(Protocol):
 
     async def request_abandon(self, process_id: str, *, requested_by: str, reason: str) -> ProcessRecord:
         """Ask that a process be given up once nobody runs it; the first request stands (B-9).
+
+        A parked process is ready again at once.
 
         Raises:
             LashError: `process_already_terminal`.

@@ -201,6 +201,15 @@ def process_unknown(process_id: str) -> LashError:
     return LashError("process_unknown", f"there is no process {process_id!r}", process_id=process_id)
 
 
+def no_longer_retained(process_id: str) -> LashError:
+    """Return the error for a process of which only the id is left (contract 5, B-19)."""
+    return LashError(
+        "process_no_longer_retained",
+        f"process {process_id!r} ended and was pruned; its record, its events and its output are gone",
+        process_id=process_id,
+    )
+
+
 def _declared(record: ProcessRecord, name: str) -> ProcessEventType:
     for event_type in record.event_types:
         if event_type.name == name:

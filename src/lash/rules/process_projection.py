@@ -59,6 +59,8 @@ def projected(record: ProcessRecord, event: ProcessEvent) -> ProcessRecord:
             return record.replace(attempts=record.attempts + 1)
         case "process.abandon_requested":
             return record.replace(abandon_requested=True)
+        case "process.cancel_requested":
+            return record.replace(cancel_requested=True)
         case _:
             return record
 

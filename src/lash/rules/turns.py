@@ -142,6 +142,7 @@ def next_turn(
     owner_id: str,
     max_batches: int,
     now_ms: int,
+    is_parked: bool = False,
     dead_owners: Collection[str] = NOBODY,
 ) -> NextTurn:
     """Return the turn that `owner_id` may claim now, or why there is none.
@@ -155,12 +156,15 @@ def next_turn(
         owner_id: Who asks; a live lease of its own does not stop it unless a turn runs under it.
         max_batches: The most that a new turn takes.
         now_ms: The time of the operation.
+        is_parked: Whether the session's turn waits for something outside.
         dead_owners: Owners known to be gone.
     """
     unsettled = sorted(rows, key=lambda row: row.enqueue_seq)
     held = lease_is_live(lease, now_ms, dead_owners)
     if held and lease.owner_id != owner_id:
         return _leased(lease)
+    if is_parked:
+        return ClaimRefused(reason="parked")
     interrupted = _interrupted(unsettled)
     if interrupted is not None:
         runs = any(is_claimed(row, now_ms, dead_owners) for row in interrupted.all_rows)
@@ -231,7 +235,12 @@ def missed_by(rows: Iterable[QueueRow], turn_id: str, completed: Collection[str]
 
 
 def turn_status(
-    turn_id: str, row: TurnRow | None, receipt: TurnReceipt | None, *, is_committed: bool
+    turn_id: str,
+    row: TurnRow | None,
+    receipt: TurnReceipt | None,
+    *,
+    is_committed: bool,
+    parked_on: Sequence[str] = (),
 ) -> TurnStatus:
     """Return what has become of a turn.
 
@@ -240,6 +249,7 @@ def turn_status(
         row: Its newest batch, or None.
         receipt: The receipt of the turn that it is part of (`row.run_turn_id`, else its own).
         is_committed: Whether that turn's stamp is recorded.
+        parked_on: The waits that it is parked on.
     """
     into = row.run_turn_id if row is not None and row.run_turn_id not in (None, turn_id) else None
     return TurnStatus(
@@ -248,6 +258,7 @@ def turn_status(
         batch_id=None if row is None else row.batch_id,
         receipt=receipt if is_committed else None,
         absorbed_by=into,
+        parked_on=() if is_committed else tuple(parked_on),
     )
 
 

@@ -360,6 +360,15 @@ from lash.values.usage import (
     TokenLedgerEntry,
     TokenUsage,
 )
+from lash.values.waits import (
+    WaitDraft,
+    WaitKind,
+    WaitRecord,
+    WaitResolution,
+    process_of_wait_key,
+    process_wait_key,
+    wait_token_hash,
+)
 
 __all__ = [
     "CANCEL_REQUESTED",
@@ -643,6 +652,9 @@ __all__ = [
     "UnwrittenEffect",
     "UsageReported",
     "VacuumReport",
+    "WaitDraft",
+    "WaitKind",
+    "WaitRecord",
     "WaitResolution",
     "WakeDeliveryRecord",
     "WakeDeliveryState",
@@ -662,10 +674,13 @@ __all__ = [
     "is_derived_node_id",
     "plain",
     "process_command_id",
+    "process_of_wait_key",
+    "process_wait_key",
     "process_wake_batch_draft",
     "stable_hash",
     "terminal_state_of",
     "trigger_source_key",
     "turn_effect_key",
+    "wait_token_hash",
     "wake_id",
 ]

@@ -145,9 +145,12 @@ class MemorySessionCatalog:
         ):
             by_session.pop(session_id, None)
         tables.stamps = {key: stamp for key, stamp in tables.stamps.items() if key[0] != session_id}
-        tables.waits = {
-            key: wait for key, wait in tables.waits.items() if not wait.scope_key.startswith(prefix)
-        }
+        tables.waits.remove(lambda wait: wait.scope_key.startswith(prefix))
+        parked = tables.parking.turn_of(session_id)
+        if parked is not None:
+            tables.parking.unpark(parked)
+        for scope in [scope for scope in tables.processes.observed if scope.session_id == session_id]:
+            del tables.processes.observed[scope]
 
 
 def _is_found(session: StoredSession, search: str) -> bool:

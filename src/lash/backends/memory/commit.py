@@ -222,7 +222,6 @@ def _settle(
 ) -> None:
     scope_key = EffectScope.turn(commit.session_id, settlement.receipt.turn_id).key
     tables.effects.put(*effects)
-    for key in [key for key, wait in tables.waits.items() if wait.scope_key == scope_key]:
-        del tables.waits[key]
+    tables.waits.remove(lambda wait: wait.scope_key == scope_key)
     if settlement.lease is not None:
         tables.leases[commit.session_id] = released(tables.lease(commit.session_id))

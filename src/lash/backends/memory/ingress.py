@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lash.backends.memory.parking import ParkedTurn, is_ready, make_ready, resolve_key
 from lash.backends.memory.queue_table import StoredBatch
-from lash.backends.memory.tables import StoredWait, Tables
+from lash.backends.memory.tables import Tables
 from lash.backends.memory.turn_claims import claim_next_turn, composition, injected_claims
 from lash.errors import LashError
 from lash.rules.commits import session_deleted
@@ -20,6 +21,7 @@ from lash.rules.leases import (
     released,
 )
 from lash.rules.turns import (
+    TurnRow,
     accepted_batch_draft,
     accepted_source_key,
     cancel_answer,
@@ -30,6 +32,7 @@ from lash.rules.turns import (
     select_injections,
     turn_status,
 )
+from lash.rules.waits import parking_keys
 from lash.values import (
     CancelAnswer,
     ClaimedTurn,
@@ -146,7 +149,7 @@ class MemoryTurnIngress:
             lease=lease,
             work=claimed.work.replace(expires_at_ms=expiry),
             injected=injected_claims(tables, session_id, claimed.turn_id),
-            cancel_requested=cancel_wait_key(session_id, claimed.turn_id) in tables.waits,
+            cancel_requested=tables.is_cancel_requested(session_id, claimed.turn_id),
         )
 
     async def abandon_turn(self, claimed: ClaimedTurn) -> None:
@@ -158,6 +161,20 @@ class MemoryTurnIngress:
             tables.queue.give_back(composition(tables, session_id, claimed.turn_id))
             tables.announce(session_id, queue=True)
 
+    async def park_turn(self, claimed: ClaimedTurn, wait_keys: Sequence[str]) -> bool:
+        """Give a turn back until one of the waits is resolved, unless there is nothing to wait for."""
+        tables, session_id, turn_id = self._tables, claimed.lease.session_id, claimed.turn_id
+        keys = parking_keys(wait_keys)
+        row = tables.lease(session_id)
+        check_current_lease(claimed.lease, row)
+        if tables.is_cancel_requested(session_id, turn_id) or is_ready(tables, keys):
+            return False
+        tables.leases[session_id] = released(row)
+        tables.queue.give_back(composition(tables, session_id, turn_id), as_parked=True)
+        tables.parking.park(ParkedTurn(session_id, turn_id), keys)
+        tables.announce(session_id)
+        return True
+
     async def find_turn(self, session_id: str, turn_id: str) -> TurnStatus:
         """Return what has become of a turn."""
         stored = self._tables.queue.of_turn(session_id, turn_id)
@@ -168,6 +185,7 @@ class MemoryTurnIngress:
             row,
             None if stamp is None else stamp.decoded_receipt(),
             is_committed=stamp is not None,
+            parked_on=self._parked_on(session_id, turn_id, row),
         )
 
     async def list_receipts(
@@ -193,22 +211,23 @@ class MemoryTurnIngress:
             tables.queue.settle([stored], QueuedWorkState.CANCELLED, now_ms)
         elif answer == "requested":
             told = cancelled_turn_id(turn_id, row)
-            wait = StoredWait(
-                value=b"true", resolved_at_ms=now_ms, scope_key=EffectScope.turn(session_id, told).key
-            )
-            tables.waits.setdefault(cancel_wait_key(session_id, told), wait)
+            scope_key = EffectScope.turn(session_id, told).key
+            resolve_key(tables, cancel_wait_key(session_id, told), True, scope_key=scope_key)
+            make_ready(tables, [ParkedTurn(session_id, told)])
         tables.announce(session_id, queue=answer == "cancelled_before_execution")
         return answer
 
     async def is_cancel_requested(self, session_id: str, turn_id: str) -> bool:
         """Whether somebody asked the running turn to stop."""
-        return cancel_wait_key(session_id, turn_id) in self._tables.waits
+        return self._tables.is_cancel_requested(session_id, turn_id)
 
     async def list_ready_sessions(self, agents: Sequence[str], *, limit: int = 100) -> list[ReadySession]:
         """Return sessions with work and without a live lease: ready ones first, oldest work first."""
         tables, now_ms = self._tables, self._tables.clock.now_ms()
         found: list[ReadySession] = []
         for session_id in tables.queue.open_sessions():
+            if tables.parking.turn_of(session_id) is not None:
+                continue
             if not lease_is_live(tables.lease(session_id), now_ms, tables.dead_owners):
                 ready = self._ready_session(session_id, now_ms)
                 if ready is not None and ready.agent in agents:
@@ -253,6 +272,11 @@ class MemoryTurnIngress:
             tables.announce(session_id, queue=True)
         tables.hub.publish(*(f"effect:{line.replay_key}" for line in effects))
         return count + len(effects)
+
+    def _parked_on(self, session_id: str, turn_id: str, row: TurnRow | None) -> tuple[str, ...]:
+        """Return what the turn that has this input is parked on."""
+        parked = ParkedTurn(session_id, cancelled_turn_id(turn_id, row))
+        return self._tables.parking.keys_of(parked)
 
     def _check_session(self, draft: TurnDraft) -> None:
         session_id = draft.session_id
@@ -306,6 +330,7 @@ class MemoryTurnIngress:
                 row,
                 None if stamp is None else stamp.decoded_receipt(),
                 is_committed=stamp is not None,
+                parked_on=self._parked_on(draft.session_id, draft.turn_id, row),
             ),
             known=known,
             claimed=claimed,

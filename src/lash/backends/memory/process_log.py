@@ -6,6 +6,7 @@ anybody told.
 
 from __future__ import annotations
 
+from lash.backends.memory.parking import ParkedProcess, make_ready, resolve_end
 from lash.backends.memory.queue_table import StoredBatch
 from lash.backends.memory.tables import Tables
 from lash.backends.waiting import first_found
@@ -21,6 +22,7 @@ from lash.rules.process_leases import check_not_held
 from lash.rules.process_recovery import abandon_append, abandon_request_append
 from lash.rules.queue import stored_under_key
 from lash.rules.storable import check_storable
+from lash.rules.waits import is_wanted_back
 from lash.values import (
     Json,
     ProcessAwaitOutput,
@@ -141,6 +143,10 @@ class ProcessLog:
             tables, delivery = self._tables, append.result.wake_delivery
             wake, batch = (None, None) if delivery is None else _prepared_wake(tables, delivery)
             tables.processes.add_event(append, wake)
+            if append.record.is_terminal:
+                resolve_end(tables, append.record)
+            elif is_wanted_back(append.record):
+                make_ready(tables, [ParkedProcess(append.record.id)])
             if batch is not None:
                 tables.queue.put(batch)
                 tables.announce(batch.session_id, queue=True)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from lash.backends.memory.process_handles import ProcessHandles
 from lash.backends.memory.process_log import ProcessLog
+from lash.backends.memory.process_readiness import ProcessReadiness
 from lash.backends.memory.tables import Tables
-from lash.rules.process_events import check_request, completion_request
+from lash.rules.process_events import check_request, completion_request, no_longer_retained
 from lash.rules.process_grants import check_grant
 from lash.rules.process_leases import (
     check_claim,
@@ -34,7 +35,7 @@ from lash.values import (
 )
 
 
-class InMemoryProcessRegistry(ProcessLog, ProcessHandles):
+class InMemoryProcessRegistry(ProcessLog, ProcessHandles, ProcessReadiness):
     """See `ProcessRegistry` for the contract.
 
     Args:
@@ -58,6 +59,8 @@ class InMemoryProcessRegistry(ProcessLog, ProcessHandles):
         registered = registered_record(registration, self._tables.clock.now_ms())
         for grant in grants:
             check_grant(grant.owner_scope, grant.descriptor)
+        if registered.id in table.pruned:
+            raise no_longer_retained(registered.id)
         if registered.id in table.processes:
             check_same_registration(table.record(registered.id), registered)
         else:
@@ -141,6 +144,9 @@ class InMemoryProcessRegistry(ProcessLog, ProcessHandles):
         now_ms = self._tables.clock.now_ms()
         record = self._tables.processes.record(lease.process_id)
         check_live_lease(lease, self._tables.processes.lease(lease.process_id), now_ms)
+        if lease.process_id in self._tables.processes.resumable and not record.is_terminal:
+            self._tables.processes.resumable.discard(lease.process_id)
+            return record
         return self._store(attempt_append(record, lease, now_ms))
 
     def _release(self, process_id: str, *, ended_under: str | None = None) -> None:

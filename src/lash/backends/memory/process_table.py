@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from lash.rules.process_events import Append, process_unknown
+from lash.rules.process_events import Append, no_longer_retained, process_unknown
 from lash.rules.process_leases import NO_PROCESS_LEASE, ProcessLeaseRow
 from lash.values import (
     ProcessEvent,
@@ -69,6 +69,10 @@ class ProcessTable:
         self.processes: dict[str, StoredProcess] = {}
         self.leases: dict[str, ProcessLeaseRow] = {}
         self.grants: dict[ProcessScope, dict[str, ProcessHandleDescriptor]] = {}
+        self.frames: dict[str, bytes] = {}  # what parked processes go on from
+        self.resumable: set[str] = set()  # those whose next start goes on with the attempt that was parked
+        self.observed: dict[ProcessScope, dict[str, ProcessHandleDescriptor]] = {}
+        self.pruned: set[str] = set()
         self._events: dict[str, list[StoredEvent]] = {}
         self._by_key: dict[tuple[str, str], int] = {}
         self._last_change = 0
@@ -86,10 +90,28 @@ class ProcessTable:
         """Refuse an id under which nothing is registered.
 
         Raises:
-            LashError: `process_unknown`.
+            LashError: `process_unknown`, `process_no_longer_retained`.
         """
+        if process_id in self.pruned:
+            raise no_longer_retained(process_id)
         if process_id not in self.processes:
             raise process_unknown(process_id)
+
+    def is_over(self, process_id: str) -> bool:
+        """Whether a process has ended, whatever is left of it."""
+        stored = self.processes.get(process_id)
+        return process_id in self.pruned or (stored is not None and stored.is_terminal)
+
+    def remove(self, process_id: str) -> None:
+        """Delete a process; its id stays known as that of one that was pruned."""
+        self.pruned.add(process_id)
+        del self.processes[process_id]
+        self.leases.pop(process_id, None)
+        self._events.pop(process_id, None)
+        for key in [key for key in self._by_key if key[0] == process_id]:
+            del self._by_key[key]
+        for edges in (*self.grants.values(), *self.observed.values()):
+            edges.pop(process_id, None)
 
     def put(self, record: ProcessRecord) -> None:
         """Store a process as it is now."""

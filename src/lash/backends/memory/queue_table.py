@@ -225,14 +225,21 @@ class QueueTable:
             row = msgspec.structs.replace(stored.row, claim_expires_at_ms=expires_at_ms)
             self.put(msgspec.structs.replace(stored, row=row))
 
-    def give_back(self, batches: Iterable[StoredBatch], *, leaves_turn: bool = False) -> None:
-        """Clear claims; fences stay, and so does the composition unless the batches leave their turn."""
+    def give_back(
+        self, batches: Iterable[StoredBatch], *, leaves_turn: bool = False, as_parked: bool = False
+    ) -> None:
+        """Clear claims; fences stay, and so does the composition unless the batches leave their turn.
+
+        The claim that takes a parked turn up again is no further run of it.
+        """
         for stored in batches:
             row = msgspec.structs.replace(
                 stored.row, claim_id=None, claim_owner_id=None, claim_token=None, claim_expires_at_ms=0
             )
             if leaves_turn:
                 row = msgspec.structs.replace(row, run_turn_id=None, injected_effect_id=None, runs=0)
+            elif as_parked:
+                row = msgspec.structs.replace(row, runs=max(row.runs - 1, 0))
             self.put(msgspec.structs.replace(stored, row=row, state=QueuedWorkState.PENDING))
 
     def settle(self, batches: Iterable[StoredBatch], state: QueuedWorkState, now_ms: int) -> None:

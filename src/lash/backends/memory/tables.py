@@ -8,10 +8,13 @@ import msgspec
 
 from lash.backends.memory.effect_table import EffectTable
 from lash.backends.memory.hub import MemoryHub
+from lash.backends.memory.parking import ParkingTable
 from lash.backends.memory.process_table import ProcessTable
 from lash.backends.memory.queue_table import QueueTable
 from lash.backends.memory.trigger_table import TriggerTable
+from lash.backends.memory.wait_table import WaitTable
 from lash.rules.graph import ChainNode
+from lash.rules.journal import cancel_wait_key
 from lash.rules.leases import NO_LEASE, LeaseRow
 from lash.values import (
     AgentFrameRecord,
@@ -92,14 +95,6 @@ class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None = None
 
 
-class StoredWait(msgspec.Struct, frozen=True, kw_only=True):
-    """A wait that was resolved."""
-
-    value: bytes
-    resolved_at_ms: int
-    scope_key: str
-
-
 class Tables:
     """The state of one memory database, shared by all its ports."""
 
@@ -120,7 +115,8 @@ class Tables:
         self.manifest: dict[tuple[str, str], AttachmentManifestEntry] = {}
         self.attachments: dict[str, StoredAttachment] = {}
         self.leases: dict[str, LeaseRow] = {}
-        self.waits: dict[str, StoredWait] = {}
+        self.waits = WaitTable()
+        self.parking = ParkingTable()
         self.queue = QueueTable(ids)
         self.effects = EffectTable()
         self.processes = ProcessTable()
@@ -152,6 +148,11 @@ class Tables:
     def announce(self, session_id: str, *, queue: bool = False) -> None:
         """Wake who waits for a session, and who looks for work."""
         self.hub.publish(f"session:{session_id}", *(("queue",) if queue else ()))
+
+    def is_cancel_requested(self, session_id: str, turn_id: str) -> bool:
+        """Whether somebody asked a turn to stop."""
+        wait = self.waits.find(cancel_wait_key(session_id, turn_id))
+        return wait is not None and wait.is_resolved
 
     def known_nodes(self, session_id: str, node_ids: Sequence[str]) -> dict[str, bool]:
         """Return which of the nodes are stored, and whether they are live."""

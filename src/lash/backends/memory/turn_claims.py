@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from lash.backends.memory.queue_table import StoredBatch
 from lash.backends.memory.tables import Tables
-from lash.rules.journal import cancel_wait_key
 from lash.rules.leases import expires_at, granted_lease, lease_row
 from lash.rules.turns import TurnGroup, next_turn, turn_id_of_batch
 from lash.values import (
@@ -45,6 +44,7 @@ def claim_next_turn(
             owner_id=owner_id,
             max_batches=max_batches,
             now_ms=now_ms,
+            is_parked=tables.parking.turn_of(session_id) is not None,
             dead_owners=tables.dead_owners,
         )
         if isinstance(group, ClaimRefused):
@@ -122,7 +122,7 @@ def _take(
         journal=_journal(tables, session_id, turn_id) if group.run_turn_id is not None else (),
         injected=injected_claims(tables, session_id, turn_id),
         restarts=group.restarts,
-        cancel_requested=cancel_wait_key(session_id, turn_id) in tables.waits,
+        cancel_requested=tables.is_cancel_requested(session_id, turn_id),
     )
 
 
