@@ -16,6 +16,16 @@ from lash.turn.actions import (
     StartModel,
     StartTools,
 )
+from lash.turn.code_notes import ANSWER_ORIGIN, OUTPUT_ORIGIN
+from lash.turn.code_protocol import (
+    LANGUAGE_TAGS,
+    CodeProtocol,
+    CodeRules,
+    EndedByTool,
+    ProgramEnd,
+    Submitted,
+    Termination,
+)
 from lash.turn.conclusion import ModelCallUsage, TurnConclusion, tidy_text
 from lash.turn.config import OnMaxTurns, OutputRule, TurnConfig
 from lash.turn.drafts import MessageDraft, RecordDraft, TurnCause
@@ -33,6 +43,7 @@ from lash.turn.effects import (
     RunTools,
     SyncSurface,
 )
+from lash.turn.fences import BlockClosed, BlockOpened, FencedBlock, FenceScanner, ProseSeen, find_block
 from lash.turn.machine import TurnMachine
 from lash.turn.protocol import ModelAnswer, ToolOutcome, TurnProtocol, TurnView
 from lash.turn.replies import (
@@ -49,18 +60,28 @@ from lash.turn.structured_output import submit_tool_spec
 from lash.turn.tools_protocol import ToolsProtocol
 
 __all__ = [
+    "ANSWER_ORIGIN",
+    "LANGUAGE_TAGS",
+    "OUTPUT_ORIGIN",
     "SNAPSHOT_VERSION",
     "Abandon",
     "Action",
     "AdvanceIteration",
     "Append",
     "AskModel",
+    "BlockClosed",
+    "BlockOpened",
     "CheckpointKind",
     "CheckpointPassed",
+    "CodeProtocol",
     "CodeRan",
+    "CodeRules",
     "Done",
     "Emit",
     "EmitActivity",
+    "EndedByTool",
+    "FenceScanner",
+    "FencedBlock",
     "Finish",
     "GoOn",
     "MachineEffect",
@@ -72,7 +93,9 @@ __all__ = [
     "OnMaxTurns",
     "OutputRule",
     "PlacedMessage",
+    "ProgramEnd",
     "Progress",
+    "ProseSeen",
     "ReachCheckpoint",
     "RecordDraft",
     "RecordToolCalls",
@@ -86,8 +109,10 @@ __all__ = [
     "StartModel",
     "StartTools",
     "StopTurn",
+    "Submitted",
     "SurfaceSynced",
     "SyncSurface",
+    "Termination",
     "ToolOutcome",
     "ToolsProtocol",
     "ToolsSettled",
@@ -97,6 +122,7 @@ __all__ = [
     "TurnMachine",
     "TurnProtocol",
     "TurnView",
+    "find_block",
     "submit_tool_spec",
     "tidy_text",
 ]

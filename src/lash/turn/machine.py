@@ -184,6 +184,7 @@ class TurnMachine:
             tool_calls=tuple(state.tool_calls),
             memory=state.memory,
             final_note=state.final_note,
+            prompt_tokens=state.model_usage[-1].usage.input_tokens if state.model_usage else 0,
         )
 
     def _move_on(self) -> None:

@@ -29,6 +29,7 @@ class TurnView:
         tool_calls: The calls that `RecordToolCalls` has listed so far.
         memory: What the protocol last remembered; None at first.
         final_note: Set in the iteration that was granted beyond the limit; to be shown to the model.
+        prompt_tokens: How long the last prompt was, as its provider counted it; 0 before the first answer.
     """
 
     config: TurnConfig
@@ -38,6 +39,7 @@ class TurnView:
     tool_calls: tuple[ToolCallRecord, ...]
     memory: Json
     final_note: MessageDraft | None
+    prompt_tokens: int = 0
 
     @property
     def last_answer(self) -> Message | None:

@@ -161,6 +161,17 @@ class ExecFailure(Record, frozen=True, tag="failure"):
 
 
 class ExecResponse(JsonRecord, frozen=True, tag="response", kw_only=True, eq=False):
+    """What a program gave.
+
+    Attributes:
+        observations: What it printed, as the model is shown it.
+        observation_truncation: For each output that was cut: its index, its length, where the whole is kept.
+        tool_calls: The calls that it made, in order.
+        error: Why it failed, for the model to read.
+        terminal_finish: How it ended the turn, if it did.
+        variables: A line for each variable that the next program finds; None for "as before".
+    """
+
     observations: tuple[Json, ...] = ()
     observation_truncation: tuple[Json, ...] = ()
     tool_calls: tuple[Json, ...] = ()
@@ -169,6 +180,7 @@ class ExecResponse(JsonRecord, frozen=True, tag="response", kw_only=True, eq=Fal
     error: str | None = None
     duration_ms: int = 0
     terminal_finish: Json = None
+    variables: tuple[str, ...] | None = None
 
 
 class ExecCodeOutcome(Record, frozen=True, tag="exec_code"):
