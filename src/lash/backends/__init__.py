@@ -12,7 +12,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from lash.contracts import Database
+from lash.backends.elsewhere import with_attachments
+from lash.contracts import AttachmentStore, Database
 from lash.errors import LashError
 from lash.values import Clock, IdSource
 
@@ -35,6 +36,7 @@ def open_database(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     test_clock: Clock | None = None,
+    attachments: AttachmentStore | None = None,
     **options: Any,  # each backend has its own
 ) -> Database:
     """Return the database that a URL names. Nothing is opened before `connect` or its first use.
@@ -45,6 +47,8 @@ def open_database(
         clock: Where time comes from; the machine's clock by default.
         ids: Where ids come from; random by default.
         test_clock: A clock that a test sets, used in place of every other one, a server's included.
+        attachments: Where attachment bytes are kept (`lash.backends.files`, `lash.backends.s3`); in the
+            database by default. Which session owns which is kept in the database in any case.
         options: Passed on to the backend.
 
     Raises:
@@ -54,8 +58,10 @@ def open_database(
     scheme = _scheme_of(text)
     make = _factory(scheme, text)
     if scheme == "memory":
-        return make(text, clock=test_clock or clock, ids=ids, **options)
-    return make(text, clock=clock, ids=ids, test_clock=test_clock, **options)
+        database = make(text, clock=test_clock or clock, ids=ids, **options)
+    else:
+        database = make(text, clock=clock, ids=ids, test_clock=test_clock, **options)
+    return database if attachments is None else with_attachments(database, attachments)
 
 
 def _scheme_of(text: str) -> str:

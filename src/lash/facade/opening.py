@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from lash.agents import Agent
+    from lash.contracts import AttachmentStore
     from lash.facade.runtime import Runtime
     from lash.values import Clock, IdSource
 
@@ -17,6 +18,7 @@ def open(
     url: str | PathLike[str],
     *agents: Agent,
     resources: Mapping[type, Any] | Sequence[Any] | None = None,
+    attachments: AttachmentStore | None = None,
     clock: Clock | None = None,
     ids: IdSource | None = None,
     lease_ttl_ms: int = 30_000,
@@ -33,6 +35,8 @@ def open(
         url: A path or `sqlite:///PATH`, or `memory:`.
         agents: Whose work this runtime takes up. Work of other agents is left alone.
         resources: Live objects for tools (a pool, a client), by type or as a list. Never persisted.
+        attachments: Where attachment bytes are kept, such as `lash.backends.files.FileAttachmentStore(FOLDER)`; in
+            the database by default. A durable database wants a durable store.
         clock: Where time comes from; the machine's by default.
         ids: Where fresh ids come from; the machine's randomness by default.
         lease_ttl_ms: How long a driver that vanished without a trace keeps its session from others. A
@@ -53,7 +57,7 @@ def open(
     from lash.facade.runtime import Runtime
 
     return Runtime(
-        database=open_database(str(url), clock=clock, ids=ids),
+        database=open_database(str(url), clock=clock, ids=ids, attachments=attachments),
         agents=agents,
         resources=resources,
         clock=clock,

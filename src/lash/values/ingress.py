@@ -138,10 +138,15 @@ class SessionInfo(Record, frozen=True, kw_only=True):
 
 
 class SessionDeletion(Record, frozen=True, kw_only=True):
-    """What deleting a session removed. Its id stays reserved for ever (contract 5, B-5)."""
+    """What deleting a session removed. Its id stays reserved for ever (contract 5, B-5).
+
+    `orphaned_attachment_ids` are the attachments that no session names any more. A database that holds the bytes
+    has removed them (`attachment_count`); whoever holds them elsewhere has to.
+    """
 
     session_id: str
     node_count: int = 0
     queued_count: int = 0
     effect_count: int = 0
     attachment_count: int = 0
+    orphaned_attachment_ids: tuple[str, ...] = ()

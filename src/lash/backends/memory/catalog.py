@@ -93,12 +93,16 @@ class MemorySessionCatalog:
                 owner_id=lease.owner_id,
             )
         cut_edges(tables, session_id)
+        orphaned = self._remove_manifest(session_id)
         deletion = SessionDeletion(
             session_id=session_id,
             node_count=len(tables.nodes.pop(session_id, {})),
             queued_count=tables.queue.remove_session(session_id),
             effect_count=self._remove_effects(session_id),
-            attachment_count=self._remove_attachments(session_id),
+            attachment_count=sum(
+                tables.attachments.pop(attachment_id, None) is not None for attachment_id in orphaned
+            ),
+            orphaned_attachment_ids=orphaned,
         )
         self._remove_rows(session_id)
         tables.deleted.add(session_id)
@@ -126,12 +130,12 @@ class MemorySessionCatalog:
         lines = self._tables.effects.all_lines()
         return self._tables.effects.remove(line for line in lines if line.scope_key.startswith(prefix))
 
-    def _remove_attachments(self, session_id: str) -> int:
+    def _remove_manifest(self, session_id: str) -> tuple[str, ...]:
+        """Remove a session's rows; return the attachments that no session names any more."""
         tables = self._tables
         mine = {key[1] for key in tables.manifest if key[0] == session_id}
         tables.manifest = {key: row for key, row in tables.manifest.items() if key[0] != session_id}
-        orphaned = mine - {key[1] for key in tables.manifest}
-        return sum(tables.attachments.pop(attachment_id, None) is not None for attachment_id in orphaned)
+        return tuple(sorted(mine - {key[1] for key in tables.manifest}))
 
     def _remove_rows(self, session_id: str) -> None:
         tables, prefix = self._tables, turn_scopes_prefix(session_id)

@@ -22,6 +22,8 @@ DELETE_EFFECTS = f"DELETE FROM effect WHERE {_TURN_EFFECTS}"  # noqa: S608
 DELETE_WAITS = "DELETE FROM wait WHERE scope_key >= ? AND scope_key < ?"
 OWN_ATTACHMENTS = "SELECT attachment_id FROM attachment_manifest WHERE sid = ?"
 DELETE_MANIFEST = "DELETE FROM attachment_manifest WHERE sid = ?"
+ORPHANED = """SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1
+    FROM attachment_manifest m WHERE m.attachment_id = value) ORDER BY value"""
 DELETE_DESCRIPTIONS = """DELETE FROM attachment_description
     WHERE attachment_id IN (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1
     FROM attachment_manifest m WHERE m.attachment_id = attachment_description.attachment_id)"""
@@ -80,18 +82,23 @@ async def _delete_rows(tx: Tx, sid: int, session_id: str) -> SessionDeletion:
     for statement in SIMPLE_DELETES:
         await tx.write(statement, sid)
     await tx.write(DELETE_LABELS, session_id)
+    deleted, orphaned = await _delete_attachments(tx, sid)
     return SessionDeletion(
         session_id=session_id,
         node_count=nodes or 0,
         queued_count=queued,
         effect_count=effects,
-        attachment_count=await _delete_attachments(tx, sid),
+        attachment_count=deleted,
+        orphaned_attachment_ids=orphaned,
     )
 
 
-async def _delete_attachments(tx: Tx, sid: int) -> int:
-    """Delete the bytes that no other session's manifest names; return how many attachments that were."""
+async def _delete_attachments(tx: Tx, sid: int) -> tuple[int, tuple[str, ...]]:
+    """Delete the bytes that no other session's manifest names; return how many attachments had bytes here, and
+    all that nobody names any more.
+    """
     own = json_list(await tx.fetch_all(str, OWN_ATTACHMENTS, sid))
     await tx.write(DELETE_MANIFEST, sid)
     await tx.write(DELETE_DESCRIPTIONS, own)
-    return await tx.write_counted(DELETE_ATTACHMENTS, own)
+    deleted = await tx.write_counted(DELETE_ATTACHMENTS, own)
+    return deleted, tuple(await tx.fetch_all(str, ORPHANED, own))

@@ -49,6 +49,9 @@ class Feature(StrEnum):
     PERSISTENT_MANIFEST = "persistent_manifest"
     NOOP_MANIFEST = "noop_manifest"
     INLINE = "inline"  # an effect host that remembers nothing
+    PROCESSES = "processes"  # other operating-system processes can open the same database
+    CRASHES = "crashes"  # what a process acknowledged survives that it is killed
+    DAMAGE = "damage"  # stored data can be made unreadable from outside
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 The factory is async (or not), takes the kit's clock, and returns a database that nothing was written to, or
 `Reopenable(open, reopen)` with two handles on one. The kit connects and closes what it is given. A database
-that lacks a contract on purpose says so in `not_offered`, a collection of names of `Contract`.
+that lacks a contract on purpose says so in `not_offered`, a collection of names of `Contract`; the features
+`processes` and `crashes` are declined there as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lash.testing.conformance.case import Case, Contract, Feature
 from lash.testing.conformance.clock import KitClock
 from lash.testing.conformance.expectations import expect
 from lash.testing.conformance.factories import Make, call_factory
+from lash.testing.conformance.opening import address_of
 from lash.testing.conformance.reference import ReferenceClasses
 from lash.testing.conformance.runner import Missing, Opened
 from lash.testing.conformance.subjects import WithoutManifest
@@ -63,7 +65,9 @@ class DatabaseSource:
         self._reference = reference or ReferenceClasses()
         self._probed: dict[str, bool] | None = None
         self._declined: frozenset[str] = frozenset()
+        self._pair: Reopenable[Database] | None = None  # of the database that was probed
         self._has_second = False
+        self._is_durable = False
 
     @property
     def features(self) -> frozenset[Feature]:
@@ -93,36 +97,58 @@ class DatabaseSource:
                 )
             if attribute is not None and not self._probed[attribute]:
                 return Missing(reason=f"the database has no {attribute}")
-        if Feature.SECOND_HANDLE in case.needs and not self._has_second:
-            return Missing(reason="the factory gave no second handle; return Reopenable(open, reopen)")
-        return None
+        return self._missing_means(case)
 
     async def open(self, case: Case, clock: KitClock) -> Opened:
         """Return a fresh view for a case; closing it closes its database."""
         if case.contract is Contract.LASH:
             return Opened(subject=self._reference)
-        first, second = await self._open_databases(clock)
+        first, second, means = await self._open_databases(clock)
         return Opened(
             subject=_view(first, case, clock),
             reopened=None if second is None else _view(second, case, clock),
             declared=_declared(first),
+            address=None if means is None else address_of(means.address),
+            damage=None if means is None else means.damage,
             close=lambda: self._close(first, second),
         )
 
+    def _missing_means(self, case: Case) -> Missing | None:
+        """Return which means beside a database a case lacks, if any."""
+        for feature in sorted(case.needs & self._declined):
+            return Missing(reason=f"the backend declares that it does not offer {feature}", is_declared=True)
+        if Feature.SECOND_HANDLE in case.needs and not self._has_second:
+            return Missing(reason="the factory gave no second handle; return Reopenable(open, reopen)")
+        if not case.needs.isdisjoint({Feature.PROCESSES, Feature.CRASHES}):
+            if not self._is_durable:
+                reason = "the database is inline: it ends with its process"
+                return Missing(reason=reason, is_declared=True)
+            if self._pair is None or self._pair.address is None:
+                reason = "the factory gave no way in for other processes: Reopenable(…, address=URL)"
+                return Missing(reason=reason, is_declared=True)
+        if Feature.DAMAGE in case.needs and (self._pair is None or self._pair.damage is None):
+            reason = "the factory gave no means to damage stored data: Reopenable(…, damage=…)"
+            return Missing(reason=reason, is_declared=True)
+        return None
+
     async def _probe(self) -> None:
         """Look at one database, to know what all of them offer."""
-        first, second = await self._open_databases(KitClock())
+        first, second, self._pair = await self._open_databases(KitClock())
         try:
             names = {*_ATTRIBUTES.values(), *_WHOLE.values(), "runtime_persistence"}
             self._probed = {name: getattr(first, name, None) is not None for name in names}
             self._declined = frozenset(getattr(first, "not_offered", ()))
             self._has_second = second is not None
+            self._is_durable = first.durability_tier is DurabilityTier.DURABLE
         finally:
             await self._close(first, second)
 
-    async def _open_databases(self, clock: KitClock) -> tuple[Database, Database | None]:
+    async def _open_databases(
+        self, clock: KitClock
+    ) -> tuple[Database, Database | None, Reopenable[Database] | None]:
         made = await call_factory(self._make, clock)
-        first, second = (made.open, made.reopen) if isinstance(made, Reopenable) else (made, None)
+        pair = made if isinstance(made, Reopenable) else None
+        first, second = (made, None) if pair is None else (pair.open, pair.reopen)
         if second is None and first.durability_tier is DurabilityTier.INLINE:
             second = first  # what ends with the process has no other way in: a second view will do
         try:
@@ -132,7 +158,7 @@ class DatabaseSource:
         except BaseException:
             await self._close(first, second)
             raise
-        return first, second
+        return first, second, pair
 
     async def _close(self, first: Database, second: Database | None) -> None:
         try:

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 from lash.testing.conformance.case import Case, Feature
 from lash.testing.conformance.clock import KitClock
+from lash.testing.conformance.opening import Address
 from lash.testing.conformance.report import CaseResult, Outcome, Report
-from lash.testing.conformance.trial import Declared, Trial
+from lash.testing.conformance.trial import Damage, Declared, Trial
 
 CASE_LIMIT_S = 20.0
+LONG_CASE_LIMIT_S = 120.0  # for cases that start processes, on a machine that has other things to do
 
 
 async def _nothing() -> None:
@@ -34,6 +36,8 @@ class Opened:
     subject: Any  # each contract has a subject of its own
     reopened: Any = None
     declared: Declared = field(default_factory=Declared)
+    address: Address | None = None
+    damage: Damage | None = None
     close: Callable[[], Awaitable[None]] = _nothing
 
 
@@ -70,7 +74,7 @@ async def run_case(case: Case, source: Source) -> CaseResult:
             is_declared=True,
         )
     try:
-        async with asyncio.timeout(CASE_LIMIT_S):
+        async with asyncio.timeout(_limit_s(case)):
             lack = await source.missing(case)
             if lack is not None:
                 return CaseResult(
@@ -94,12 +98,19 @@ async def _try(case: Case, source: Source) -> None:
         clock=clock,
         declared=opened.declared,
         moves_time=Feature.CLOCK in source.features,
+        address=opened.address,
+        damaging=opened.damage,
     )
     try:
         await case.body(trial)
     finally:
         await trial.stop()
         await opened.close()
+
+
+def _limit_s(case: Case) -> float:
+    starts_processes = not case.needs.isdisjoint({Feature.PROCESSES, Feature.CRASHES})
+    return LONG_CASE_LIMIT_S if starts_processes else CASE_LIMIT_S
 
 
 def _failure(case: Case, error: Exception) -> CaseResult:
@@ -109,7 +120,7 @@ def _failure(case: Case, error: Exception) -> CaseResult:
     if isinstance(error, AssertionError):
         return CaseResult(case=case, outcome=Outcome.FAILED, reason=str(error), error=error)
     if isinstance(error, TimeoutError):
-        return _failure_as(case, f"did not end within {CASE_LIMIT_S:g} s", error)
+        return _failure_as(case, f"did not end within {_limit_s(case):g} s", error)
     if isinstance(getattr(error, "code", None), str):
         return _failure_as(case, f"refused what the contract grants: {error}", error)
     return CaseResult(

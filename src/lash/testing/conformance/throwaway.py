@@ -1,25 +1,32 @@
 """Throw-away databases from a URL (ruling 27): the URL is a template, and what holds anything is refused.
 
-`memory:` makes a database a case. `sqlite:///PATH` (or a path) makes sibling files of PATH, one a case,
-and removes them. `my_package:factory` calls an own factory.
+`memory:` makes a database a case. `sqlite:///PATH` (or a path) makes sibling files of PATH, one a case, and
+removes them; `postgres://…` makes schemas in that database, and drops them. `my_package:factory` calls an own
+factory. The URL of any other scheme goes to whoever offers that scheme under `lash.conformance`, an entry
+point group: a callable that takes the URL and returns a `Template`.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from lash.contracts import Database
 from lash.errors import LashError
-from lash.system import RandomIds
 from lash.testing.conformance.clock import KitClock
+from lash.testing.conformance.damage import memory_damage, sqlite_damage
 from lash.testing.conformance.databases import DatabaseSource, check_database
 from lash.testing.conformance.factories import call_factory
+from lash.testing.conformance.sibling_files import SiblingFiles, Template
 from lash.testing.conformance.trial import Reopenable
+
+ENTRY_POINTS = "lash.conformance"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def source_for(backend: str) -> DatabaseSource:
@@ -28,14 +35,34 @@ def source_for(backend: str) -> DatabaseSource:
     Raises:
         LashError: `conformance_database_not_empty` when there is something at the URL already;
             `conformance_backend_unknown` for what the kit cannot make databases of;
-            `conformance_factory_invalid`.
+            `conformance_factory_invalid`; `store_unavailable` or `extra_missing` for a server that cannot be
+            reached.
     """
     if backend == "memory:":
         return DatabaseSource(_memory_database)
-    if backend.startswith("sqlite:///") or not _looks_foreign(backend):
-        files = SiblingFiles(Path(backend.removeprefix("sqlite:///")))
-        return DatabaseSource(files.make, discard=files.discard)
-    return DatabaseSource(_checked(find_factory(backend)))
+    scheme = _SCHEME.match(backend)
+    if scheme is None and _looks_foreign(backend):
+        return DatabaseSource(_checked(find_factory(backend)))
+    template = _template("sqlite" if scheme is None else scheme[1].lower(), backend)
+    return DatabaseSource(template.make, discard=template.discard)
+
+
+def _template(scheme: str, url: str) -> Template:
+    if scheme == "sqlite":
+        return SiblingFiles(url, damage=sqlite_damage)
+    if scheme in ("postgres", "postgresql"):
+        from lash.testing.conformance.throwaway_schemas import ThrowAwaySchemas  # needs a driver
+
+        return ThrowAwaySchemas(url)
+    for entry in entry_points(group=ENTRY_POINTS, name=scheme):
+        template: Template = entry.load()(url)
+        return template
+    raise LashError(
+        "conformance_backend_unknown",
+        f"the kit cannot make throw-away databases of {url!r}: install the package that offers {scheme!r} under "
+        f"the entry point group {ENTRY_POINTS!r}, or give module:factory",
+        backend=url,
+    )
 
 
 def find_factory(reference: str) -> Callable[..., Any]:
@@ -52,7 +79,7 @@ def find_factory(reference: str) -> Callable[..., Any]:
     except (ImportError, AttributeError, ValueError) as problem:
         raise LashError(
             "conformance_backend_unknown",
-            f"{reference!r} names no backend: give memory:, sqlite:///PATH, or an importable "
+            f"{reference!r} names no backend: give memory:, sqlite:///PATH, postgres://…, or an importable "
             f"module:factory ({problem})",
             backend=reference,
         ) from problem
@@ -60,54 +87,11 @@ def find_factory(reference: str) -> Callable[..., Any]:
     return factory
 
 
-class SiblingFiles:
-    """SQLite databases beside a path that nothing is at.
-
-    Raises:
-        LashError: `conformance_database_not_empty`.
-    """
-
-    def __init__(self, template: Path) -> None:
-        if template.exists() and (template.is_dir() or template.stat().st_size):
-            raise LashError(
-                "conformance_database_not_empty",
-                f"{template} holds something already; name a path that nothing is at",
-                path=str(template),
-            )
-        self._template = template
-        self._ids = RandomIds()
-        self._made: Path | None = None
-
-    async def make(self, clock: KitClock) -> Reopenable[Database]:
-        """Return two handles on a fresh file."""
-        suffix = self._template.suffix or ".db"
-        self._made = self._template.with_name(f"{self._template.stem}-{self._ids.new('case')}{suffix}")
-        url = str(self._made)
-        return Reopenable(open_database(url, clock), open_database(url, clock))
-
-    async def discard(self) -> None:
-        """Remove the file and what SQLite and the engine keep beside it."""
-        made, self._made = self._made, None
-        if made is not None:
-            for path in made.parent.glob(f"{made.name}*"):  # the name is random: nothing else begins alike
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-
-
-def open_database(url: str, clock: KitClock) -> Database:
-    """Return a database that takes its time from the kit."""
-    from lash.backends import open_database as open_
-
-    database: Database = open_(url, test_clock=clock)
-    return database
-
-
-async def _memory_database(clock: KitClock) -> Database:
+async def _memory_database(clock: KitClock) -> Reopenable[Database]:
     from lash.backends.memory import MemoryDatabase
 
-    return MemoryDatabase(clock=clock)
+    database = MemoryDatabase(clock=clock)
+    return Reopenable(database, database, damage=memory_damage(database))
 
 
 def _checked(make: Callable[..., Any]) -> Callable[[KitClock], Awaitable[Any]]:
@@ -120,5 +104,5 @@ def _checked(make: Callable[..., Any]) -> Callable[[KitClock], Awaitable[Any]]:
 
 
 def _looks_foreign(backend: str) -> bool:
-    """Whether this is no path: a scheme of its own, or `module:attribute`."""
+    """Whether this is no path but `module:attribute`."""
     return ":" in backend and not Path(backend).drive and os.sep not in backend.partition(":")[0]

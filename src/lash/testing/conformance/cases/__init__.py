@@ -34,6 +34,11 @@ MODULES = (
     "session_catalog",
     "waits",
     "whole_database",
+    "starts",
+    "damaged_data",
+    "bad_input",
+    "processes_at_once",
+    "killed_processes",
     "lash_classes",
 )
 """The modules in the order in which reports show them."""
