@@ -6,6 +6,7 @@ of storage or of the journal: what a call needs of them comes in through `ToolIn
 """
 
 from lash.errors import ToolError
+from lash.tools.arguments import Arguments, problems_text
 from lash.tools.attachment import Attachment
 from lash.tools.budget import OutputBudget
 from lash.tools.cancellation import Cancellation
@@ -14,15 +15,20 @@ from lash.tools.crash import ToolCrash, log_crash
 from lash.tools.definition import Tool, tool
 from lash.tools.failures import failed_call
 from lash.tools.files import file_tools
+from lash.tools.json_types import from_json, to_json
 from lash.tools.lanes import SerialLanes
-from lash.tools.resources import Resource, Resources
-from lash.tools.retry import Effect, Retry
+from lash.tools.processes import ToolProcesses, ToolProcessHandle
+from lash.tools.resources import Resource, Resources, type_name
+from lash.tools.retry import ONCE, Effect, Retry, may_retry
+from lash.tools.signature import Signature, read_signature
 from lash.tools.threads import ToolThreads
 from lash.tools.toolset import ToolSet
 from lash.values import WHOLE_RESULT_LABEL
 
 __all__ = [
+    "ONCE",
     "WHOLE_RESULT_LABEL",
+    "Arguments",
     "Attachment",
     "Cancellation",
     "Effect",
@@ -31,16 +37,25 @@ __all__ = [
     "Resources",
     "Retry",
     "SerialLanes",
+    "Signature",
     "Tool",
     "ToolContext",
     "ToolCrash",
     "ToolError",
     "ToolInvocation",
+    "ToolProcessHandle",
+    "ToolProcesses",
     "ToolSet",
     "ToolThreads",
     "failed_call",
     "file_tools",
+    "from_json",
     "log_crash",
+    "may_retry",
+    "problems_text",
+    "read_signature",
+    "to_json",
     "tool",
     "tool_idempotency_key",
+    "type_name",
 ]

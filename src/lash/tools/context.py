@@ -13,6 +13,7 @@ from lash.contracts import AttachmentStore
 from lash.errors import LashError
 from lash.tools.cancellation import Cancellation
 from lash.tools.crash import ToolCrash, log_crash
+from lash.tools.processes import ToolProcesses
 from lash.tools.resources import Resources
 from lash.values import (
     AttachmentCreateMeta,
@@ -69,6 +70,7 @@ class ToolInvocation:
         on_crash: Receives the exception of a tool that broke; the model gets only its type and text.
         clock: Measures `duration_ms`; without one it stays 0.
         approved: Whether a person has approved this call, for tools with `approval`.
+        processes: Starts and steers processes; None where there are none.
     """
 
     session_id: str
@@ -83,6 +85,7 @@ class ToolInvocation:
     on_crash: Callable[[ToolCrash], None] = log_crash
     clock: Clock | None = None
     approved: bool = False
+    processes: ToolProcesses | None = None
 
 
 class ToolContext:
@@ -183,6 +186,19 @@ class ToolContext:
             LashError: `resource_missing`, `resource_ambiguous`.
         """
         return self._resources.get(kind)
+
+    @property
+    def processes(self) -> ToolProcesses:
+        """Background work: start it, wait for it, steer it; see `ToolProcesses`.
+
+        Raises:
+            LashError: `processes_unavailable` where the runtime runs none.
+        """
+        if self._invocation.processes is None:
+            raise LashError(
+                "processes_unavailable", f"tool {self.tool_name} was called where no processes can be started"
+            )
+        return self._invocation.processes
 
     async def put_attachment(
         self, data: bytes, media_type: str = "application/octet-stream", label: str | None = None

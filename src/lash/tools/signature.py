@@ -58,15 +58,21 @@ class Signature:
 
 
 def read_signature(
-    function: Callable[..., object], label: str, local_names: Mapping[str, object], *, receiver: bool
+    function: Callable[..., object],
+    label: str,
+    local_names: Mapping[str, object],
+    *,
+    receiver: bool,
+    context: type = ToolContext,
 ) -> Signature:
     """Sort the parameters of a function.
 
     Args:
-        function: What is to become a tool.
+        function: What is to become a tool, or a process.
         label: How to call it in messages.
         local_names: Names beyond the function's module that its annotations may use.
         receiver: Whether the first parameter is the `self` or `cls` of a method that is not bound yet.
+        context: The type that marks a parameter as the one that gets the context.
 
     Raises:
         LashError: `tool_definition_invalid`, naming the function, the parameter and the cure.
@@ -86,7 +92,7 @@ def read_signature(
         _check_kind(parameter, label)
         annotation = hints.get(parameter.name, inspect.Parameter.empty)
         required = parameter.default is inspect.Parameter.empty
-        match _classify(parameter.name, annotation, label):
+        match _classify(parameter.name, annotation, label, context):
             case "context":
                 contexts.append(parameter.name)
             case "argument":
@@ -154,7 +160,7 @@ def _check_kind(parameter: inspect.Parameter, label: str) -> None:
             pass
 
 
-def _classify(name: str, annotation: Any, label: str) -> str | tuple[str, Any]:
+def _classify(name: str, annotation: Any, label: str, context: type) -> str | tuple[str, Any]:
     """Return "context", "argument", or ("resource", type)."""
     if annotation is inspect.Parameter.empty:
         raise invalid(
@@ -166,7 +172,7 @@ def _classify(name: str, annotation: Any, label: str) -> str | tuple[str, Any]:
     kind, is_marked = _unwrapped(annotation)
     if is_marked:
         return ("resource", kind)
-    if kind is ToolContext:
+    if kind is context:
         return "context"
     try:
         json_schema_of(annotation)
