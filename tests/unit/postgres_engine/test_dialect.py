@@ -192,5 +192,6 @@ UNDER_A_LOCK = """catalog.CLAIM_HOLDERS deletion.COUNT_NODES deletion.OWN_ATTACH
 CHECKED_LATER = """journal_pages.FIND_PRUNABLE maintenance.SESSIONS_WITH_HEADS reads.ONLY_HEADS
     process_handles.KNOWN_PROCESSES store.FIND_OWNERS store.LIST_OWNERS work_overview.BATCHES_OF_OWNERS
     retention.LAST_EFFECT retention.EFFECT_FROM retention.OLD_EFFECTS retention.LAST_BATCH retention.BATCH_FROM
-    retention.OLD_BATCHES work_overview.EFFECTS_OF_OWNERS work_overview.SESSIONS_OF_OWNERS"""
+    retention.OLD_BATCHES session_rows.FIND_SID queue_rows.NEXT_NUMBER
+    trigger_rows.NEWEST_SUBSCRIPTION work_overview.EFFECTS_OF_OWNERS work_overview.SESSIONS_OF_OWNERS"""
 UNLOCKED = {*FOR_READERS.split(), *UNDER_A_LOCK.split(), *CHECKED_LATER.split()}

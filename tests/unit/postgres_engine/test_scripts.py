@@ -142,9 +142,12 @@ async def test_reading_deciding_and_writing_takes_two_round_trips(engine: Postgr
         await tx.write_many(ADD_NOTE, [(number, "") for number in range(20)])
         await tx.write("DELETE FROM note WHERE id = ?", len(counts) + len(more))
 
-    before = engine.round_trips
+    before = engine.traffic
     await engine.run(script)
-    assert engine.round_trips - before == 2
+    after = engine.traffic
+    assert after.round_trips - before.round_trips == 2
+    # BEGIN, the time, two reads, 21 writes, the mark of the commit, COMMIT
+    assert after.statements - before.statements == 27
 
 
 async def test_a_parameter_of_many_mebibytes_is_stored_and_read(engine: PostgresEngine) -> None:

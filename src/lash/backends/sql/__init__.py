@@ -4,6 +4,6 @@ A port's method checks and encodes, then hands one script to the engine: reads i
 `lash.rules`, writes. Nothing is cached between two operations, because other processes share the database.
 """
 
-from lash.backends.sql.database import SqliteDatabase
+from lash.backends.sql.sqlite_database import SqliteDatabase
 
 __all__ = ["SqliteDatabase"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from lash.backends.sql.engine import Tx
+from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import QUEUE_HOLDERS
 from lash.backends.sql.queue_rows import (
     COUNT_OPEN,
     BatchBody,
     free_rows,
     insert_batch,
+    next_number,
     taken_rows,
 )
 from lash.backends.sql.session_rows import SessionRow, announce, locked_session, write_lease
@@ -58,22 +62,35 @@ async def accept(tx: Tx, store: Store, prepared: PreparedAcceptance) -> TurnAcce
     """
     draft = prepared.draft
     session_id, turn_id = draft.session_id, draft.turn_id
-    sessions, taken, free, accepted, stamps = await tx.read(
+    store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
+    asked: list[Query[Any]] = [  # rows of several types
         locked_session(session_id),
         taken_rows(session_id),
         free_rows(session_id, tx.now_ms, 1),
         accepted_rows(session_id, turn_id),
         receipt_of(session_id, turn_id),
-    )
+        next_number(),
+    ]
+    if draft.on_busy == "refuse":
+        asked.append(Query(int, COUNT_OPEN, session_id))
+    sessions, taken, free, accepted, stamps, numbers, *unsettled = await tx.read(*asked)
     session = _checked_session(draft, sessions[0] if sessions else None)
     known = [row for row in accepted if row.state != QueuedWorkState.CANCELLED]
     if known:
         check_same_content(turn_id, known[-1].content_hash, prepared.content_hash)
         return await _known(tx, draft, known[-1], stamps)
     dead = await store.dead_among(tx, [session.lease_owner_id, *(row.claim_owner_id for row in taken)])
-    await _check_not_busy(tx, draft, session, dead)
+    if unsettled:
+        check_not_busy(
+            session_id,
+            draft.on_busy,
+            unsettled=unsettled[0][0],
+            lease=session.lease,
+            now_ms=tx.now_ms,
+            dead_owners=dead,
+        )
     is_next = prepared.terms is not None and _is_next(prepared, session, [*taken, *free], tx.now_ms, dead)
-    return await _store(tx, prepared, session, stamps, is_next=is_next)
+    return await _store(tx, prepared, session, stamps, numbers[0], is_next=is_next)
 
 
 def _checked_session(draft: TurnDraft, session: SessionRow | None) -> SessionRow:
@@ -98,19 +115,6 @@ def agent_mismatch(session_id: str, agent: str, asked: str) -> LashError:
         session_id=session_id,
         agent=agent,
         asked=asked,
-    )
-
-
-async def _check_not_busy(tx: Tx, draft: TurnDraft, session: SessionRow, dead: frozenset[str]) -> None:
-    if draft.on_busy != "refuse":
-        return
-    check_not_busy(
-        draft.session_id,
-        draft.on_busy,
-        unsettled=await tx.fetch_one(int, COUNT_OPEN, draft.session_id) or 0,
-        lease=session.lease,
-        now_ms=tx.now_ms,
-        dead_owners=dead,
     )
 
 
@@ -146,14 +150,20 @@ def _is_next(
 
 
 async def _store(
-    tx: Tx, prepared: PreparedAcceptance, session: SessionRow, stamps: list[ReceiptRow], *, is_next: bool
+    tx: Tx,
+    prepared: PreparedAcceptance,
+    session: SessionRow,
+    stamps: list[ReceiptRow],
+    number: int,
+    *,
+    is_next: bool,
 ) -> TurnAcceptance:
     """Store the new row: waiting, claimed at once, or settled if its turn is committed already."""
     draft, terms = prepared.draft, prepared.terms if is_next and not stamps else None
     claim = None if terms is None else terms.claim(tx.now_ms)
     stored = await insert_batch(
         tx,
-        session.sid,
+        number,
         prepared.batch,
         prepared.body,
         agent=draft.agent,

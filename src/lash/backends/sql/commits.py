@@ -101,11 +101,12 @@ SET_HEAD = """UPDATE session SET revision = ?, leaf_node_id = ?, path_digest = ?
     lease_expires_at_ms = ? WHERE sid = ?"""
 SET_SETUP = """INSERT INTO session_setup (sid, config, frames) VALUES (?, ?, ?)
     ON CONFLICT (sid) DO UPDATE SET config = excluded.config, frames = excluded.frames"""
-_OPEN_LINES = "sid = ? AND scope_hash = ? AND scope_type = 'turn' AND scope_id = ? AND settled = 0"
+# The lines of a turn's journal that are not history yet; a fragment, also for dialects that lock them.
+OPEN_LINES = "sid = ? AND scope_hash = ? AND scope_type = 'turn' AND scope_id = ? AND settled = 0"
 DROP_OUTCOMES = f"""DELETE FROM effect_outcome WHERE effect_seq IN
-    (SELECT effect_seq FROM effect WHERE {_OPEN_LINES})"""  # noqa: S608
+    (SELECT effect_seq FROM effect WHERE {OPEN_LINES})"""  # noqa: S608
 SETTLE_EFFECTS = f"""UPDATE effect SET settled = 1, claim_owner_id = NULL, claim_token = NULL,
-    claim_expires_at_ms = 0 WHERE {_OPEN_LINES}"""  # noqa: S608
+    claim_expires_at_ms = 0 WHERE {OPEN_LINES}"""  # noqa: S608
 END_LINE = "UPDATE effect SET state = ?, attempts = ?, ended_at_ms = ? WHERE effect_seq = ?"
 DROP_WAITS = "DELETE FROM wait WHERE scope_key = ?"
 
@@ -302,7 +303,10 @@ async def _bring_lines(
     for key, line in settlement.lines:
         row = next((row for row in stored if row.is_at(key)), None)
         if row is None:
-            new.append(ended_columns(sid, key, line.identity, line.state, line.attempts, tx.now_ms))
+            columns = ended_columns(
+                sid, key, line.identity, line.state, line.attempts, tx.now_ms, is_settled=True
+            )
+            new.append(columns)
         elif row.state == EffectState.STARTED and not row.settled:
             await tx.write(END_LINE, line.state.value, line.attempts, tx.now_ms, row.effect_seq)
     if new:

@@ -1,81 +1,55 @@
-"""`SqliteDatabase`: every contract over one SQLite file."""
+"""`SqlDatabase`: the ports of one database, whichever engine is below them."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 
 from lash.backends.sql.artifacts import SqlLashlangArtifactStore
 from lash.backends.sql.attachments import SqlAttachmentStore
 from lash.backends.sql.catalog import SqlSessionCatalog
-from lash.backends.sql.engine import Hub
+from lash.backends.sql.engine import Engine, Hub
 from lash.backends.sql.engine import Subscription as HubSubscription
-from lash.backends.sql.engine.sqlite import Schema, SqliteEngine, SqliteSettings
 from lash.backends.sql.host_events import SqlHostEventStore
 from lash.backends.sql.ingress import SqlTurnIngress
 from lash.backends.sql.journal import SqlEffectJournal
 from lash.backends.sql.leases import SqlSessionLeases
 from lash.backends.sql.persistence import SqlRuntimePersistence
 from lash.backends.sql.process_registry import SqlProcessRegistry
-from lash.backends.sql.schema import APPLICATION_ID, MIGRATIONS
 from lash.backends.sql.store import Store
 from lash.backends.sql.waits import SqlDurableWaits
 from lash.contracts import EffectHost
-from lash.errors import LashError
-from lash.system import RandomIds, SystemClock
-from lash.values import Clock, DurabilityTier, IdSource
-
-SCHEMA = Schema(application_id=APPLICATION_ID, migrations=MIGRATIONS)
+from lash.values import Clock, DurabilityTier
 
 
-class SqliteDatabase:
-    """See `Database` for the contract. Opened when it is first used; many processes may share the file."""
+class SqlDatabase:
+    """See `Database` for the contract. Every port is a view on one store, so one transaction may span several."""
 
     durability_tier = DurabilityTier.DURABLE
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        clock: Clock | None = None,
-        ids: IdSource | None = None,
-        test_clock: Clock | None = None,
-        settings: SqliteSettings | None = None,
-    ) -> None:
-        """Name the file; nothing is opened before `connect` or the first operation.
+    def __init__(self, engine: Engine, store: Store, *, url: str, clock: Clock) -> None:
+        """Hand out the ports; nothing is opened before `connect` or the first operation.
 
         Args:
-            path: A path, or `sqlite:///PATH` (four slashes for an absolute one).
-            clock: Where time comes from; the machine's clock by default.
-            ids: Where ids come from; random by default.
-            test_clock: A clock that a test sets. It is used in place of `clock`.
-            settings: The numbers that the engine works by.
-
-        Raises:
-            LashError: `invalid_argument` for a path that names no file.
+            engine: Runs the scripts.
+            store: The door to it.
+            url: The database, fit for messages.
+            clock: Where time comes from.
         """
-        file = sqlite_path(os.fspath(path))
-        self.url = f"sqlite:///{file}"
-        self.clock: Clock = test_clock or clock or SystemClock()
-        source = ids or RandomIds()
-        self._engine = SqliteEngine(file, clock=self.clock, ids=source, settings=settings)
-        self._store = Store(self._engine, self._open, source)
+        self.url = url
+        self.clock: Clock = clock
+        self._engine = engine
+        self._store = store
         self._effect_host: EffectHost | None = None
-        self.effect_journal = SqlEffectJournal(self._store)
-        self.attachment_store = SqlAttachmentStore(self._store)
-        self.turn_ingress = SqlTurnIngress(self._store)
-        self.session_leases = SqlSessionLeases(self._store)
-        self.session_catalog = SqlSessionCatalog(self._store)
-        self.durable_waits = SqlDurableWaits(self._store)
-        self.process_registry = SqlProcessRegistry(self._store, self.subscribe)
-        self.host_event_store = SqlHostEventStore(self._store)
-        self.artifact_store = SqlLashlangArtifactStore(self._store)
-
-    @property
-    def path(self) -> str:
-        """The file, with links followed."""
-        return self._engine.path
+        self.effect_journal = SqlEffectJournal(store)
+        self.attachment_store = SqlAttachmentStore(store)
+        self.turn_ingress = SqlTurnIngress(store)
+        self.session_leases = SqlSessionLeases(store)
+        self.session_catalog = SqlSessionCatalog(store)
+        self.durable_waits = SqlDurableWaits(store)
+        self.process_registry = SqlProcessRegistry(store, self.subscribe)
+        self.host_event_store = SqlHostEventStore(store)
+        self.artifact_store = SqlLashlangArtifactStore(store)
 
     @property
     def owner_id(self) -> str:
@@ -98,19 +72,16 @@ class SqliteDatabase:
         return SqlRuntimePersistence(self._store, session_id)
 
     def subscribe(self, topics: Sequence[str]) -> SqlSubscription:
-        """Listen to topics, published by this process or by another one on the same file."""
+        """Listen to topics, published by this process or by another one on the same database."""
         return SqlSubscription(self._engine.hub, topics)
 
     async def connect(self) -> None:
-        """Open the file, creating or migrating it; opening twice does nothing."""
+        """Open the database, creating or migrating its tables; opening twice does nothing."""
         await self._store.connect()
 
     async def close(self) -> None:
-        """Finish what was submitted and let go of the file."""
+        """Finish what was submitted and let go of the database."""
         await self._engine.close()
-
-    async def _open(self) -> None:
-        await self._engine.connect(SCHEMA)
 
 
 class SqlSubscription:
@@ -131,19 +102,3 @@ class SqlSubscription:
     def close(self) -> None:
         """Leave the hub."""
         self._subscription.close()
-
-
-def sqlite_path(path_or_url: str) -> str:
-    """Return the file that a path or a `sqlite:///` URL names.
-
-    Raises:
-        LashError: `invalid_argument` when there is none.
-    """
-    file = path_or_url.removeprefix("sqlite:///")
-    if not file.strip() or "\0" in file or file.startswith("sqlite:"):
-        raise LashError(
-            "invalid_argument",
-            f"{path_or_url!r} names no file; give a path or sqlite:///PATH",
-            url=path_or_url,
-        )
-    return file

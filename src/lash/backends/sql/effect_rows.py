@@ -164,7 +164,10 @@ INSERT_LINE = """INSERT INTO effect (sid, scope_hash, key_hash, scope_type, scop
     envelope_hash, kind, effect_id, label, at_most_once, state, started_at_ms, ended_at_ms, due_at_ms,
     attempts, settled, error, claim_owner_id, claim_token, claim_expires_at_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-START_LINE = INSERT_LINE + " RETURNING effect_seq"
+# Of the line that was stored by the statement before this one.
+ADD_OUTCOME = (
+    """INSERT INTO effect_outcome (effect_seq, digests, outcome) VALUES (last_insert_rowid(), ?, ?)"""
+)
 PUT_OUTCOME = """INSERT INTO effect_outcome (effect_seq, digests, outcome) VALUES (?, ?, ?)
     ON CONFLICT (effect_seq) DO UPDATE SET outcome = excluded.outcome"""
 
@@ -286,10 +289,18 @@ def started_columns(
 
 
 def ended_columns(
-    sid: int, key: EffectKey, identity: EffectIdentity, state: EffectState, attempts: int, now_ms: int
+    sid: int,
+    key: EffectKey,
+    identity: EffectIdentity,
+    state: EffectState,
+    attempts: int,
+    now_ms: int,
+    *,
+    error: bytes | None = None,
+    is_settled: bool = False,
 ) -> tuple[Value, ...]:
-    """Return the columns of a line that is stored only now that its turn is committed."""
-    tail = (state.value, now_ms, now_ms, None, attempts, 1, None, None, None, 0)
+    """Return the columns of a line that is stored only now that its effect has ended."""
+    tail = (state.value, now_ms, now_ms, None, attempts, is_settled, error, None, None, 0)
     return (*_identity_columns(sid, key, identity), *tail)
 
 
@@ -303,7 +314,12 @@ def by_key(keys: Iterable[EffectKey], rows: Sequence[StoredEffect]) -> dict[Effe
     return {key: row for key in keys for row in rows if row.is_at(key)}
 
 
+def lines_of_scope(scope: EffectScope) -> Query[StoredEffect]:
+    """Return the read of the lines of a scope, and of another one whose hash happens to be the same."""
+    return Query(StoredEffect, LIST_OF_SCOPE, scope.session_id, scope_hash(scope))
+
+
 async def effects_of_scope(tx: Tx, scope: EffectScope) -> list[StoredEffect]:
     """Return the lines of a scope, in the order in which the effects were started."""
-    rows = await tx.fetch_all(StoredEffect, LIST_OF_SCOPE, scope.session_id, scope_hash(scope))
+    (rows,) = await tx.read(lines_of_scope(scope))
     return [row for row in rows if row.scope == scope]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from lash.backends.sql.effect_rows import (
+    ADD_OUTCOME,
+    INSERT_LINE,
     PUT_OUTCOME,
-    START_LINE,
     EffectKey,
     StoredEffect,
+    ended_columns,
     started_columns,
 )
-from lash.backends.sql.engine import Tx
-from lash.backends.sql.session_rows import ensure_sid, find_session
+from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.session_rows import FIND_SID, ensure_sid
 from lash.rules.storable import storable_bytes
 from lash.values import EffectClaim, EffectIdentity, EffectResult, EffectState, encode_record
 
@@ -43,30 +45,39 @@ def prepare_result(result: EffectResult, replay_key: str) -> PreparedResult:
     return PreparedResult(state=result.state, attempts=result.attempts, outcome=result.outcome, error=error)
 
 
-async def sid_of(tx: Tx, session_id: str | None) -> int:
-    """Return the number of the session that a scope belongs to; 0 for none."""
+async def given_sid(tx: Tx, session_id: str | None, found: Sequence[int]) -> int:
+    """Return the number of the session that a scope belongs to, giving it one if need be; 0 for none.
+
+    Args:
+        tx: The transaction.
+        session_id: The scope's session, if it has one.
+        found: What `sid_query` found.
+    """
     if session_id is None:
         return 0
-    session = await find_session(tx, session_id)
-    return session.sid if session is not None else await ensure_sid(tx, None, session_id)
+    return found[0] if found else await ensure_sid(tx, None, session_id)
+
+
+def sid_query(session_id: str | None) -> Query[int]:
+    """Return the read of a session's number; of none, for a scope that belongs to no session."""
+    return Query(int, FIND_SID, session_id)
 
 
 async def start_line(
     tx: Tx,
+    sid: int,
     key: EffectKey,
     identity: EffectIdentity,
     *,
     due_at_ms: int | None = None,
     claim: EffectClaim | None = None,
-) -> int:
-    """Store the line of an effect that starts now; return its number."""
-    sid = await sid_of(tx, key.session_id)
-    columns = started_columns(sid, key, identity, tx.now_ms, due_at_ms=due_at_ms, claim=claim)
-    seq = await tx.fetch_one(int, START_LINE, *columns)
-    assert seq is not None
+) -> None:
+    """Store the line of an effect that starts now."""
+    await tx.write(
+        INSERT_LINE, *started_columns(sid, key, identity, tx.now_ms, due_at_ms=due_at_ms, claim=claim)
+    )
     if identity.field_digests:
-        await tx.write(PUT_OUTCOME, seq, encode_record(identity.field_digests), None)
-    return seq
+        await tx.write(ADD_OUTCOME, encode_record(identity.field_digests), None)
 
 
 async def end_line(tx: Tx, effect_seq: int, result: PreparedResult, *, settled_by: str | None = None) -> None:
@@ -81,7 +92,8 @@ async def end_line(tx: Tx, effect_seq: int, result: PreparedResult, *, settled_b
 async def end_lines(
     tx: Tx,
     results: Sequence[tuple[EffectKey, EffectIdentity, PreparedResult]],
-    known: dict[EffectKey, StoredEffect],
+    known: Mapping[EffectKey, StoredEffect],
+    sids: Mapping[str | None, int],
 ) -> set[EffectKey]:
     """Store results of lines that have none, and the lines that are missing; return which were written.
 
@@ -92,8 +104,23 @@ async def end_lines(
         line = known.get(key)
         if key in written or (line is not None and (line.settled or line.state != EffectState.STARTED)):
             continue
-        seq = await start_line(tx, key, identity) if line is None else line.effect_seq
-        await end_line(tx, seq, result)
+        if line is None:
+            await _add_ended(tx, sids[key.session_id], key, identity, result)
+        else:
+            await end_line(tx, line.effect_seq, result)
         written.add(key)
         tx.notify(f"effect:{key.replay_key}")
     return written
+
+
+async def _add_ended(
+    tx: Tx, sid: int, key: EffectKey, identity: EffectIdentity, result: PreparedResult
+) -> None:
+    """Store the line and the outcome of an effect that nobody had announced."""
+    state, attempts = result.state, result.attempts
+    await tx.write(
+        INSERT_LINE, *ended_columns(sid, key, identity, state, attempts, tx.now_ms, error=result.error)
+    )
+    digests = encode_record(identity.field_digests) if identity.field_digests else None
+    if digests is not None or result.outcome is not None:
+        await tx.write(ADD_OUTCOME, digests, result.outcome)

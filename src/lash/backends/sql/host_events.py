@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import TypeAlias
+
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.store import Store
 from lash.backends.sql.trigger_rows import (
@@ -10,6 +14,7 @@ from lash.backends.sql.trigger_rows import (
     ADD_SUBSCRIPTION,
     CANCEL_SUBSCRIPTION,
     DELIVERIES_IN_STATE,
+    DELIVERIES_OF_KEY,
     DELIVERIES_OF_OCCURRENCE,
     FIND_BY_KEY,
     FIND_DELIVERY,
@@ -17,7 +22,9 @@ from lash.backends.sql.trigger_rows import (
     FIND_SUBSCRIPTION,
     LIST_DELIVERIES,
     LIST_SUBSCRIPTIONS,
+    MATCHING_KEY,
     MATCHING_SUBSCRIPTIONS,
+    NEWEST_SUBSCRIPTION,
     SET_DELIVERY,
     SUBSCRIPTIONS_OF_SESSION,
     SUBSCRIPTIONS_OF_SOURCE_TYPE,
@@ -117,8 +124,10 @@ class SqlHostEventStore:
         check_occurrence(request)
 
         async def script(tx: Tx) -> HostEventOccurrenceRecord:
-            row, _ = await _recorded(tx, request)
-            return row.record()
+            rows, newest = await tx.read(
+                Query(OccurrenceRow, FIND_BY_KEY, request.idempotency_key), Query(int, NEWEST_SUBSCRIPTION)
+            )
+            return (await _recorded(tx, request, rows, newest[0]))[0]
 
         return await self._store.run(script)
 
@@ -129,23 +138,39 @@ class SqlHostEventStore:
             row = await tx.fetch_one(OccurrenceRow, FIND_OCCURRENCE, occurrence_id)
             if row is None:
                 raise unknown_occurrence(occurrence_id)
-            return await _reserved(tx, row)
+            matching = await tx.fetch_all(
+                SubscriptionRow,
+                MATCHING_SUBSCRIPTIONS,
+                row.source_type,
+                row.source_key,
+                row.subscriptions_before,
+                row.event_seq,
+            )
+            return [reserved for reserved, _ in await _reserve(tx, row.record(), matching)]
 
         return await self._store.run(script)
 
     async def record_and_reserve(self, request: HostEventOccurrenceRequest) -> HostEventIngest:
         """Record and reserve in one transaction."""
         check_occurrence(request)
+        key = request.idempotency_key
 
         async def script(tx: Tx) -> HostEventIngest:
-            row, is_new = await _recorded(tx, request)
-            reservations = await _reserved(tx, row)
-            deliveries = await tx.fetch_all(DeliveryRow, DELIVERIES_OF_OCCURRENCE, row.occurrence_id)
+            # The newest number is read before the subscriptions: none up to it is missed.
+            rows, newest, matching, known = await tx.read(
+                Query(OccurrenceRow, FIND_BY_KEY, key),
+                Query(int, NEWEST_SUBSCRIPTION),
+                Query(SubscriptionRow, MATCHING_KEY, request.source_type, request.source_key, key),
+                Query(DeliveryRow, DELIVERIES_OF_KEY, key),
+            )
+            occurrence, before = await _recorded(tx, request, rows, newest[0])
+            new = await _reserve(tx, occurrence, [row for row in matching if row.number <= before])
+            deliveries = [*((row.number, row.record()) for row in known), *_numbered(new)]
             return HostEventIngest(
-                occurrence=row.record(),
-                reservations=tuple(reservations),
-                deliveries=tuple(delivery.record() for delivery in deliveries),
-                replayed=not is_new,
+                occurrence=occurrence,
+                reservations=tuple(reserved for reserved, _ in new),
+                deliveries=tuple(delivery for _, delivery in sorted(deliveries, key=itemgetter(0))),
+                replayed=bool(rows),
             )
 
         return await self._store.run(script)
@@ -227,12 +252,21 @@ def _narrowed(wanted: TriggerSubscriptionFilter) -> Query[SubscriptionRow]:
     return Query(SubscriptionRow, LIST_SUBSCRIPTIONS)
 
 
-async def _recorded(tx: Tx, request: HostEventOccurrenceRequest) -> tuple[OccurrenceRow, bool]:
-    """Return the row of an occurrence, and whether it is a new one."""
-    row = await tx.fetch_one(OccurrenceRow, FIND_BY_KEY, request.idempotency_key)
-    if row is not None:
-        check_same_occurrence(request, row.record(), row.request_hash)
-        return row, False
+Reserved: TypeAlias = tuple[TriggerDeliveryReservation, TriggerDelivery]
+
+
+async def _recorded(
+    tx: Tx, request: HostEventOccurrenceRequest, rows: Sequence[OccurrenceRow], newest: int
+) -> tuple[HostEventOccurrenceRecord, int]:
+    """Store an occurrence unless it is; return it, and the newest subscription that it is for.
+
+    Raises:
+        LashError: `idempotency_conflict` for another occurrence under the same key.
+    """
+    if rows:
+        record = rows[0].record()
+        check_same_occurrence(request, record, rows[0].request_hash)
+        return record, rows[0].subscriptions_before
     record = occurrence_record(request, tx.now_ms)
     await tx.write(
         ADD_OCCURRENCE,
@@ -241,34 +275,37 @@ async def _recorded(tx: Tx, request: HostEventOccurrenceRequest) -> tuple[Occurr
         request.request_hash,
         request.source_type,
         request.source_key,
+        newest,
         encode_record(record),
     )
-    added = await tx.fetch_one(OccurrenceRow, FIND_BY_KEY, request.idempotency_key)
-    assert added is not None
-    return added, True
+    return record, newest
 
 
-async def _reserved(tx: Tx, row: OccurrenceRow) -> list[TriggerDeliveryReservation]:
-    """Reserve what nobody has reserved; return these reservations in the order of their subscriptions."""
-    matching = await tx.fetch_all(
-        SubscriptionRow,
-        MATCHING_SUBSCRIPTIONS,
-        row.source_type,
-        row.source_key,
-        row.subscriptions_before,
-        row.event_seq,
-    )
+async def _reserve(
+    tx: Tx, occurrence: HostEventOccurrenceRecord, matching: Sequence[SubscriptionRow]
+) -> list[Reserved]:
+    """Reserve the deliveries to these subscriptions, in their order."""
     if not matching:
         return []
-    occurrence = row.record()
-    reservations = [reservation(occurrence, subscription.as_made()) for subscription in matching]
-    deliveries = [reserved_delivery(new, tx.now_ms) for new in reservations]
+    new = [reservation(occurrence, subscription.as_made()) for subscription in matching]
+    reserved = [(one, reserved_delivery(one, tx.now_ms)) for one in new]
     await tx.write_many(
         ADD_DELIVERY,
         [
-            (row.event_seq, subscription.number, new.process_id, new.state.value, tx.now_ms, tx.now_ms)
-            for subscription, new in zip(matching, deliveries, strict=True)
+            (
+                occurrence.occurrence_id,
+                subscription.number,
+                delivery.process_id,
+                delivery.state.value,
+                tx.now_ms,
+                tx.now_ms,
+            )
+            for subscription, (_, delivery) in zip(matching, reserved, strict=True)
         ],
     )
     tx.notify("deliveries")
-    return reservations
+    return reserved
+
+
+def _numbered(reserved: Sequence[Reserved]) -> list[tuple[int, TriggerDelivery]]:
+    return [(subscription_number(delivery.subscription_id), delivery) for _, delivery in reserved]

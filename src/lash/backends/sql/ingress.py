@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lash.backends.sql.acceptance import PreparedAcceptance, accept
 from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import QUEUE_HOLDERS
 from lash.backends.sql.queue_rows import (
     EXTEND_ROWS,
     GIVE_BACK_ROWS,
@@ -27,7 +28,6 @@ from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.journal import cancel_wait_key
 from lash.rules.leases import NO_LEASE, check_current_lease, expires_at, is_current_lease, released
 from lash.rules.turns import (
-    TurnRow,
     accepted_batch_draft,
     cancel_answer,
     cancelled_turn_id,
@@ -107,6 +107,7 @@ class SqlTurnIngress:
         terms = TurnTerms.fresh(self._store, claimed.lease.owner_id, lease_ttl_ms)
 
         async def script(tx: Tx) -> QueuedWorkClaim | None:
+            self._store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
             sessions, taken, free = await tx.read(
                 locked_session(session_id),
                 taken_rows(session_id),
@@ -154,7 +155,7 @@ class SqlTurnIngress:
             return claimed.replace(
                 lease=lease,
                 work=claimed.work.replace(expires_at_ms=expiry),
-                injected=await injected_claims(tx, session_id, turn_id),
+                injected=await injected_claims(tx, taken, turn_id),
                 cancel_requested=bool(waits),
             )
 
@@ -179,8 +180,11 @@ class SqlTurnIngress:
         _check_names(session_id, turn_id)
 
         async def script(tx: Tx) -> TurnStatus:
-            row = await _newest(tx, session_id, turn_id)
-            (stamps,) = await tx.read(receipt_of(session_id, cancelled_turn_id(turn_id, row)))
+            rows, stamps = await tx.read(accepted_rows(session_id, turn_id), receipt_of(session_id, turn_id))
+            row = rows[-1] if rows else None
+            told = cancelled_turn_id(turn_id, row)
+            if told != turn_id:
+                (stamps,) = await tx.read(receipt_of(session_id, told))
             receipt = stamps[0].decoded() if stamps else None
             return turn_status(turn_id, row, receipt, is_committed=bool(stamps))
 
@@ -203,8 +207,8 @@ class SqlTurnIngress:
         _check_names(session_id, turn_id)
 
         async def script(tx: Tx) -> CancelAnswer:
-            row = await _newest(tx, session_id, turn_id)
-            (stamps,) = await tx.read(receipt_of(session_id, turn_id))
+            rows, stamps = await tx.read(accepted_rows(session_id, turn_id), receipt_of(session_id, turn_id))
+            row = rows[-1] if rows else None
             answer = cancel_answer(row, is_committed=bool(stamps), now_ms=tx.now_ms)
             if answer == "cancelled_before_execution" and row is not None:
                 await tx.write(
@@ -263,11 +267,6 @@ class SqlTurnIngress:
 
         # Most looks find nobody dead, and a look needs no writer.
         return await self._store.run(script) if await self._store.read(look) else 0
-
-
-async def _newest(tx: Tx, session_id: str, turn_id: str) -> TurnRow | None:
-    (rows,) = await tx.read(accepted_rows(session_id, turn_id))
-    return rows[-1] if rows else None
 
 
 def _check_driver(claimed: ClaimedTurn, sessions: list[SessionRow]) -> SessionRow:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from lash.backends.sql.effect_rows import (
     EffectKey,
@@ -17,14 +20,17 @@ from lash.backends.sql.effect_writes import (
     PreparedResult,
     end_line,
     end_lines,
+    given_sid,
     prepare_result,
+    sid_query,
     start_line,
 )
-from lash.backends.sql.engine import Tx
+from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import EFFECT_HOLDERS, SESSION_HOLDER
 from lash.backends.sql.journal_pages import effects_under_key, page_of_effects
 from lash.backends.sql.retention import EFFECTS, prune
-from lash.backends.sql.session_rows import find_session
-from lash.backends.sql.store import Store
+from lash.backends.sql.session_rows import FIND_SESSION, SessionRow, locked_session
+from lash.backends.sql.store import Store, json_list
 from lash.rules.identifiers import check_text
 from lash.rules.journal import (
     EffectDecision,
@@ -89,7 +95,9 @@ class SqlEffectJournal:
         token = self._store.new_id("token")
 
         async def script(tx: Tx) -> EffectClaimAnswer:
-            line = await _line(tx, key)
+            self._store.foresee_owners(tx, EFFECT_HOLDERS, json_list([key.key_hash]))
+            rows, sids = await tx.read(effects_at([key]), sid_query(key.session_id))
+            line = by_key([key], rows).get(key)
             dead = await self._store.dead_among(tx, [None if line is None else line.claim_owner_id])
             decision = decide_effect_claim(None if line is None else line.row, identity, tx.now_ms, dead)
             due_at_ms = None if sleep_ms is None else expires_at(tx.now_ms, sleep_ms)
@@ -102,7 +110,8 @@ class SqlEffectJournal:
                 due_at_ms=due_at_ms if line is None else line.due_at_ms,
             )
             if line is None:
-                await start_line(tx, key, identity, due_at_ms=due_at_ms, claim=claim)
+                sid = await given_sid(tx, key.session_id, sids)
+                await start_line(tx, sid, key, identity, due_at_ms=due_at_ms, claim=claim)
                 return claim
             return await _claim_known(tx, line, claim, decision)
 
@@ -157,15 +166,14 @@ class SqlEffectJournal:
         results = _prepared(ended)
 
         async def script(tx: Tx) -> None:
-            await _check_lease(tx, lease)
-            known = await _known(tx, [key for key, _ in starting], results)
-            ended_now = await end_lines(tx, results, known)
+            known = await _known(tx, [key for key, _ in starting], results, lease)
+            ended_now = await end_lines(tx, results, known.lines, known.sids)
             for key, identity in starting:
-                line = known.get(key)
+                line = known.lines.get(key)
                 if line is not None:
                     await tx.write(ONE_MORE_RUN, line.effect_seq)
                 elif key not in ended_now:
-                    await start_line(tx, key, identity)
+                    await start_line(tx, known.sids[key.session_id], key, identity)
                 tx.notify(f"effect:{key.replay_key}")
 
         await self._store.run(script)
@@ -180,8 +188,8 @@ class SqlEffectJournal:
         prepared = _prepared(results)
 
         async def script(tx: Tx) -> None:
-            await _check_lease(tx, lease)
-            await end_lines(tx, prepared, await _known(tx, [], prepared))
+            known = await _known(tx, [], prepared, lease)
+            await end_lines(tx, prepared, known.lines, known.sids)
 
         await self._store.run(script)
 
@@ -194,9 +202,13 @@ class SqlEffectJournal:
         prepared = prepare_result(result, replay_key)
 
         async def script(tx: Tx) -> EffectRecord:
-            line = await _line(tx, key)
-            session = None if scope.session_id is None else await find_session(tx, scope.session_id)
-            lease = NO_LEASE if session is None else session.lease
+            self._store.foresee_owners(tx, EFFECT_HOLDERS, json_list([key.key_hash]))
+            self._store.foresee_owners(tx, SESSION_HOLDER, scope.session_id)
+            rows, sessions = await tx.read(
+                effects_at([key]), Query(SessionRow, FIND_SESSION, scope.session_id)
+            )
+            line = by_key([key], rows).get(key)
+            lease = sessions[0].lease if sessions else NO_LEASE
             owners = [lease.owner_id, None if line is None else line.claim_owner_id]
             check_settleable(
                 replay_key,
@@ -273,14 +285,43 @@ async def _line(tx: Tx, key: EffectKey) -> StoredEffect | None:
     return by_key([key], rows).get(key)
 
 
+class KnownLines(msgspec.Struct, frozen=True):
+    """What is stored of some effects, and the numbers of the sessions that they belong to."""
+
+    lines: dict[EffectKey, StoredEffect]
+    sids: dict[str | None, int]
+
+
 async def _known(
-    tx: Tx, keys: Sequence[EffectKey], results: Sequence[tuple[EffectKey, EffectIdentity, PreparedResult]]
-) -> dict[EffectKey, StoredEffect]:
+    tx: Tx,
+    keys: Sequence[EffectKey],
+    results: Sequence[tuple[EffectKey, EffectIdentity, PreparedResult]],
+    lease: SessionLease | None,
+) -> KnownLines:
+    """Check the driver's lease and read what is stored, in one flight; sessions get their numbers here.
+
+    Raises:
+        LashError: `session_lease_lost`.
+    """
     asked = list(dict.fromkeys([*keys, *(key for key, _, _ in results)]))
-    if not asked:
-        return {}
-    (rows,) = await tx.read(effects_at(asked))
-    return by_key(asked, rows)
+    session_ids = list(dict.fromkeys(key.session_id for key in asked))
+    queries: list[Query[Any]] = [effects_at(asked), *(sid_query(session_id) for session_id in session_ids)]
+    if lease is not None:
+        queries.append(locked_session(lease.session_id))
+    rows, *found = await tx.read(*queries)
+    if lease is not None:
+        sessions = found.pop()
+        check_current_lease(lease, sessions[0].lease if sessions else NO_LEASE)
+    lines = by_key(asked, rows)
+    needed = {key.session_id for key in asked if key not in lines}
+    return KnownLines(
+        lines,
+        {
+            session_id: await given_sid(tx, session_id, sids)
+            for session_id, sids in zip(session_ids, found, strict=True)
+            if session_id in needed
+        },
+    )
 
 
 async def _held(tx: Tx, key: EffectKey, claim: EffectClaim) -> StoredEffect:
@@ -288,12 +329,6 @@ async def _held(tx: Tx, key: EffectKey, claim: EffectClaim) -> StoredEffect:
     check_effect_claim(None if line is None else line.row, claim)
     assert line is not None
     return line
-
-
-async def _check_lease(tx: Tx, lease: SessionLease | None) -> None:
-    if lease is not None:
-        session = await find_session(tx, lease.session_id)
-        check_current_lease(lease, NO_LEASE if session is None else session.lease)
 
 
 def _prepared(

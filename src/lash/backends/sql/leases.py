@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lash.backends.sql.engine import Tx
+from lash.backends.sql.holders import SESSION_HOLDER
 from lash.backends.sql.session_rows import announce, ensure_sid, find_session, write_lease
 from lash.backends.sql.store import Store
 from lash.rules.identifiers import check_session_id, check_text
@@ -32,6 +33,7 @@ class SqlSessionLeases:
         token = self._store.new_id("token")
 
         async def script(tx: Tx) -> SessionLease:
+            self._store.foresee_owners(tx, SESSION_HOLDER, session_id)
             session = await find_session(tx, session_id)
             row = NO_LEASE if session is None else session.lease
             dead = await self._store.dead_among(tx, [row.owner_id])
@@ -74,6 +76,7 @@ class SqlSessionLeases:
         check_text(session_id, what="session id")
 
         async def script(tx: Tx) -> SessionLease | None:
+            self._store.foresee_owners(tx, SESSION_HOLDER, session_id)
             session = await find_session(tx, session_id)
             row = NO_LEASE if session is None else session.lease
             dead = await self._store.dead_among(tx, [row.owner_id])

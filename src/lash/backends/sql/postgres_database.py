@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 
-from lash.backends.sql.artifacts import SqlLashlangArtifactStore
-from lash.backends.sql.attachments import SqlAttachmentStore
-from lash.backends.sql.catalog import SqlSessionCatalog
-from lash.backends.sql.database import SqlSubscription
-from lash.backends.sql.engine import Tx
-from lash.backends.sql.engine.postgres import PostgresEngine, PostgresSettings
-from lash.backends.sql.host_events import SqlHostEventStore
-from lash.backends.sql.ingress import SqlTurnIngress
-from lash.backends.sql.journal import SqlEffectJournal
-from lash.backends.sql.leases import SqlSessionLeases
-from lash.backends.sql.persistence import SqlRuntimePersistence
+import msgspec
+
+from lash.backends.sql.database import SqlDatabase
+from lash.backends.sql.engine import Query, Tx, Value
+from lash.backends.sql.engine.postgres import PostgresEngine, PostgresSettings, PostgresTx
 from lash.backends.sql.postgres_dialect import postgres_statement
 from lash.backends.sql.postgres_schema import POSTGRES_SCHEMA
-from lash.backends.sql.process_registry import SqlProcessRegistry
 from lash.backends.sql.store import Store, json_list
-from lash.backends.sql.waits import SqlDurableWaits
-from lash.contracts import EffectHost
 from lash.system import RandomIds, SystemClock
-from lash.values import Clock, DurabilityTier, IdSource
+from lash.values import Clock, IdSource
 
-FIND_DEAD_OWNERS = """SELECT owner_id FROM owner WHERE owner_id IN (SELECT value FROM json_each(?))
-    AND NOT lash_owner_lives(owner_id)"""
+_IS_DEAD = "EXISTS (SELECT 1 FROM owner o WHERE o.owner_id = h.id) AND NOT lash_owner_lives(h.id)"
+HOLDERS_AMONG = "SELECT jsonb_array_elements_text(?::jsonb)"
+
+
+class HolderLife(msgspec.Struct, frozen=True, gc=False):
+    """Whether somebody who holds something is known to be dead."""
+
+    owner_id: str
+    is_dead: bool
 
 
 class PostgresStore(Store):
@@ -40,15 +39,26 @@ class PostgresStore(Store):
         asked = {owner_id for owner_id in owner_ids if owner_id is not None} - {self._postgres.owner_id}
         if not asked:
             return frozenset()
-        dead = frozenset(await tx.fetch_all(str, FIND_DEAD_OWNERS, json_list(sorted(asked))))
+        assert isinstance(tx, PostgresTx)  # this store's engine makes no other
+        lives = {life.owner_id: life.is_dead for life in tx.foreseen if isinstance(life, HolderLife)}
+        others = asked - lives.keys()
+        if others:
+            rows = await tx.fetch_all(
+                HolderLife, holder_lives(HOLDERS_AMONG), json_list(sorted(others)), self._postgres.owner_id
+            )
+            lives |= {life.owner_id: life.is_dead for life in rows}
+        dead = frozenset(owner_id for owner_id in asked if lives.get(owner_id))
         self._postgres.note_dead(dead)
         return dead
 
+    def foresee_owners(self, tx: Tx, holders: str, *params: Value) -> None:
+        """Ask for the lives of these holders in the flight of the script's next read."""
+        assert isinstance(tx, PostgresTx)  # this store's engine makes no other
+        tx.foretell(Query(HolderLife, holder_lives(holders), *params, self._postgres.owner_id))
 
-class PostgresDatabase:
+
+class PostgresDatabase(SqlDatabase):
     """See `Database` for the contract. Opened when it is first used; many processes may share it."""
-
-    durability_tier = DurabilityTier.DURABLE
 
     def __init__(
         self,
@@ -63,8 +73,7 @@ class PostgresDatabase:
 
         Args:
             url: `postgresql://[USER[:PASSWORD]@][HOST[:PORT]]/DATABASE[?…]`, or `postgres://`, with the
-                parameters of libpq and three of lash: `pool_size`, `prepare_threshold` (`none` behind a
-                pooler in transaction mode) and `direct_url` (past such a pooler, to listen).
+                parameters of libpq and those of lash, which `PostgresSettings` describes.
             clock: This machine's time, which is corrected to the server's.
             ids: Where ids come from; random by default.
             test_clock: A clock that a test sets. It stands for the server's.
@@ -74,7 +83,7 @@ class PostgresDatabase:
             LashError: `invalid_argument` for a parameter of the URL that cannot be.
         """
         source = ids or RandomIds()
-        self._engine = PostgresEngine(
+        engine = PostgresEngine(
             url,
             postgres_statement,
             clock=clock or SystemClock(),
@@ -82,48 +91,14 @@ class PostgresDatabase:
             test_clock=test_clock,
             settings=settings,
         )
-        self.url = self._engine.shown_url
-        self.clock: Clock = self._engine.clock
-        self._store = PostgresStore(self._engine, source)
-        self._effect_host: EffectHost | None = None
-        self.effect_journal = SqlEffectJournal(self._store)
-        self.attachment_store = SqlAttachmentStore(self._store)
-        self.turn_ingress = SqlTurnIngress(self._store)
-        self.session_leases = SqlSessionLeases(self._store)
-        self.session_catalog = SqlSessionCatalog(self._store)
-        self.durable_waits = SqlDurableWaits(self._store)
-        self.process_registry = SqlProcessRegistry(self._store, self.subscribe)
-        self.host_event_store = SqlHostEventStore(self._store)
-        self.artifact_store = SqlLashlangArtifactStore(self._store)
+        super().__init__(engine, PostgresStore(engine, source), url=engine.shown_url, clock=engine.clock)
 
-    @property
-    def owner_id(self) -> str:
-        """Who this handle is to leases."""
-        return self._engine.owner_id
 
-    @property
-    def effect_host(self) -> EffectHost:
-        """The host that records effects in this database."""
-        if self._effect_host is None:
-            from lash.effects import JournaledEffectHost  # only who runs effects pays for the import
+@cache
+def holder_lives(holders: str) -> str:
+    """Return the select that says of each holder but one, the last parameter, whether it is known to be dead.
 
-            self._effect_host = JournaledEffectHost(
-                self.effect_journal, clock=self.clock, owner_id=self.owner_id, subscribe=self.subscribe
-            )
-        return self._effect_host
-
-    def runtime_persistence(self, session_id: str | None = None) -> SqlRuntimePersistence:
-        """Return a session's persistence; without an id it binds to the first session that it commits."""
-        return SqlRuntimePersistence(self._store, session_id)
-
-    def subscribe(self, topics: Sequence[str]) -> SqlSubscription:
-        """Listen to topics, published by this process or by another one on the same database."""
-        return SqlSubscription(self._engine.hub, topics)
-
-    async def connect(self) -> None:
-        """Reach the server, creating or migrating the tables; opening twice does nothing."""
-        await self._store.connect()
-
-    async def close(self) -> None:
-        """Finish what was submitted and let go of the server."""
-        await self._engine.close()
+    Args:
+        holders: A select of owner ids (see `holders`).
+    """
+    return f"SELECT h.id, {_IS_DEAD} FROM ({holders}) AS h (id) WHERE h.id <> ?"  # noqa: S608  # constants only

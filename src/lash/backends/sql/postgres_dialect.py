@@ -20,7 +20,16 @@ from functools import cache
 
 import msgspec
 
-from lash.backends.sql import commits, deletion, effect_rows, maintenance, process_rows, work_overview
+from lash.backends.sql import (
+    commits,
+    deletion,
+    effect_rows,
+    maintenance,
+    process_rows,
+    queue_rows,
+    session_rows,
+    work_overview,
+)
 from lash.backends.sql.engine import Value
 from lash.backends.sql.engine.postgres import Lock, Statement
 from lash.backends.sql.engine.postgres.statements import Locks, no_locks
@@ -47,10 +56,14 @@ _WAITING_ROWS = """
         (SELECT l.* FROM queue l WHERE l.sid = o.sid AND l.settled_at_ms IS NULL AND l.available_at_ms > 0
             AND l.available_at_ms > ?1 AND l.taken = 0 ORDER BY l.available_at_ms LIMIT 1)
     ) q"""
-_LAID_OUT_ANEW = {work_overview.WAITING_ROWS: _WAITING_ROWS}
+_LAID_OUT_ANEW = {
+    work_overview.WAITING_ROWS: _WAITING_ROWS,
+    queue_rows.NEXT_NUMBER: "SELECT nextval('queue_enqueue_seq_seq')",
+}
 
 _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\binstr\(", "strpos("),
+    (r"\blast_insert_rowid\(\)", "lastval()"),
     (r"\b1 << 62\b", "1::bigint << 62"),
     (r"\? IS NULL", "?::text IS NULL"),
     (r"(\w+_hash = \(SELECT) \?", r"\1 ?::bigint"),
@@ -105,14 +118,15 @@ def _in_list(sql: str, found: re.Match[str]) -> str:
 
 
 def _numbered(sql: str) -> str:
-    count = 0
+    largest = 0
 
     def number(found: re.Match[str]) -> str:
-        nonlocal count
-        if found[0] != "?" and found[1] is None:
+        nonlocal largest
+        if found[1] is None:  # a literal
             return found[0]
-        count += 1
-        return f"${found[1] or count}"
+        named = int(found[1] or largest + 1)
+        largest = max(largest, named)
+        return f"${named}"
 
     return _PLACEHOLDER.sub(number, sql)
 
@@ -153,6 +167,7 @@ def _shared(name: str) -> Locks:
 
 
 _LOCKS: dict[str, Locks] = {
+    session_rows.FIND_SID: no_locks,  # a number once given stays
     effect_rows.FIND_BY_HASH: _each_of("effect"),
     deletion.DELETE_ATTACHMENTS: _each_of("attachment"),
     maintenance.HEAD_BODIES: _alone(_BLOBS),
@@ -164,6 +179,6 @@ _LOCKS: dict[str, Locks] = {
 _READING_LOCKS: dict[str, Locks] = {process_rows.CHANGED_PROCESSES: _alone(_CHANGES)}
 _BEFORE = {
     commits.DROP_OUTCOMES: _numbered(
-        f"SELECT 1 FROM effect WHERE {commits._OPEN_LINES} ORDER BY effect_seq FOR UPDATE"  # noqa: S608
+        f"SELECT 1 FROM effect WHERE {commits.OPEN_LINES} ORDER BY effect_seq FOR UPDATE"  # noqa: S608
     )
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import PROCESS_HOLDER
 from lash.backends.sql.process_rows import (
     FIND_REPLAYED,
     EventRow,
@@ -129,6 +130,7 @@ class ProcessLog:
         """End a process that must not, or should not, be run again."""
 
         async def script(tx: Tx) -> ProcessRecord:
+            self._store.foresee_owners(tx, PROCESS_HOLDER, process_id)
             row = await locked_process(tx, process_id)
             dead = await self._store.dead_among(tx, [row.lease_owner_id])
             check_not_held(process_id, row.lease, tx.now_ms, dead)
@@ -215,12 +217,22 @@ async def decided(tx: Tx, process_id: str, request: ProcessEventAppendRequest) -
     Raises:
         LashError: see `ProcessRegistry.append_event`.
     """
+    row, recorded = await known_append(tx, process_id, request)
+    return row, decide_append(row.record(), request, recorded, tx.now_ms)
+
+
+async def known_append(
+    tx: Tx, process_id: str, request: ProcessEventAppendRequest
+) -> tuple[ProcessRow, ProcessEventAppendResult | None]:
+    """Return a process's row, and what the same append returned before, if there was one.
+
+    Raises:
+        LashError: `process_unknown`.
+    """
     rows, replayed = await tx.read(
         find_process(process_id), Query(EventRow, FIND_REPLAYED, process_id, replay_key_of(request))
     )
-    row = only(process_id, rows)
-    recorded = replayed[0].result(process_id) if replayed else None
-    return row, decide_append(row.record(), request, recorded, tx.now_ms)
+    return only(process_id, rows), replayed[0].result(process_id) if replayed else None
 
 
 async def store_append(tx: Tx, row: ProcessRow, append: Append, batch_id: str) -> None:

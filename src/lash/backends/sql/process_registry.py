@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lash.backends.sql.engine import Tx
+from lash.backends.sql.holders import PROCESS_HOLDER
 from lash.backends.sql.process_handles import PUT_GRANT, ProcessHandles, grant_columns
-from lash.backends.sql.process_log import ProcessLog, decided, store_append
+from lash.backends.sql.process_log import ProcessLog, known_append, store_append
 from lash.backends.sql.process_rows import (
     ADD_PROCESS,
     ADD_REGISTERED,
@@ -22,7 +23,7 @@ from lash.backends.sql.store import Store
 from lash.contracts import Subscription
 from lash.rules.identifiers import check_text
 from lash.rules.leases import expires_at
-from lash.rules.process_events import check_request, completion_request
+from lash.rules.process_events import check_request, completion_request, decide_append
 from lash.rules.process_leases import (
     check_claim,
     check_live_lease,
@@ -112,6 +113,7 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
         token = self._store.new_id("token")
 
         async def script(tx: Tx) -> ProcessLease:
+            self._store.foresee_owners(tx, PROCESS_HOLDER, process_id)
             row = await locked_process(tx, process_id)
             lease = claimed_lease(
                 process_id,
@@ -160,12 +162,12 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
         batch_id = self._store.new_id("batch")
 
         async def script(tx: Tx) -> ProcessRecord:
-            row = await locked_process(tx, process_id)
+            row, recorded = await known_append(tx, process_id, request)
             # A token that ended the process already is the retry of a completion whose answer was lost.
             if row.ended_under == lease.lease_token:
-                return (await decided(tx, process_id, request))[1].record
+                return decide_append(row.record(), request, recorded, tx.now_ms).record
             check_live_lease(lease, row.lease, tx.now_ms)
-            row, append = await decided(tx, process_id, request)
+            append = decide_append(row.record(), request, recorded, tx.now_ms)
             await store_append(tx, row, append, batch_id)
             await write_process_lease(tx, row, released_row(row.lease, ended_under=lease.lease_token))
             tx.notify("processes")

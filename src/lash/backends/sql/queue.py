@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import QUEUE_HOLDERS
 from lash.backends.sql.queue_rows import (
     BATCHES_AT,
     EXTEND_ROWS,
     GIVE_BACK_ROWS,
+    OPEN_BATCH,
     OPEN_BATCHES,
     OPEN_ROW,
     SETTLE_ROWS,
@@ -19,10 +21,11 @@ from lash.backends.sql.queue_rows import (
     free_rows,
     held_under,
     insert_batch,
+    next_number,
     seq_list,
     taken_rows,
 )
-from lash.backends.sql.session_rows import announce, ensure_sid, locked_session
+from lash.backends.sql.session_rows import announce, ensure_session, locked_session
 from lash.backends.sql.store import Store, json_list
 from lash.errors import LashError
 from lash.rules.commits import session_deleted
@@ -69,17 +72,18 @@ class WorkQueue:
         body = batch_body(self._store.new_id("batch"), draft)
 
         async def script(tx: Tx) -> QueuedWorkBatch:
-            sessions, under_key = await tx.read(
+            sessions, under_key, numbers = await tx.read(
                 locked_session(draft.session_id),
                 Query(KeyedRow, UNDER_KEY, draft.session_id, draft.source_key),
+                next_number(),
             )
             session = sessions[0] if sessions else None
             if session is not None and session.is_deleted:
                 raise session_deleted(draft.session_id)
             if under_key and (answer := stored_under_key(draft, under_key)) is not None:
                 return await _batch_of(tx, next(row for row in under_key if row.batch_id == answer))
-            sid = await ensure_sid(tx, session, draft.session_id)
-            batch = await insert_batch(tx, sid, draft, body)
+            await ensure_session(tx, session, draft.session_id)
+            batch = await insert_batch(tx, numbers[0], draft, body)
             announce(tx, draft.session_id, queue=True)
             return batch
 
@@ -158,15 +162,20 @@ class WorkQueue:
         check_text(batch_id, what="batch id")
 
         async def script(tx: Tx) -> QueuedWorkBatch | None:
-            row = await tx.fetch_one(QueueRow, OPEN_ROW, session_id, batch_id)
-            if row is None:
+            self._store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
+            rows, batches = await tx.read(
+                Query(QueueRow, OPEN_ROW, session_id, batch_id),
+                Query(BatchRow, OPEN_BATCH, session_id, batch_id),
+            )
+            if not rows:
                 return None
+            row = rows[0]
             dead = await self._store.dead_among(tx, [row.claim_owner_id])
             if not is_cancellable(row, tx.now_ms, dead):
                 return None
             await tx.write(SETTLE_ROWS, QueuedWorkState.CANCELLED.value, tx.now_ms, seq_list([row]))
             announce(tx, session_id)
-            return await _batch_of(tx, row)
+            return batches[0].batch()
 
         return await self._store.run(script)
 
@@ -184,6 +193,7 @@ class WorkQueue:
         check_text(session_id, what="session id")
 
         async def script(tx: Tx) -> list[QueuedWorkBatch]:
+            self._store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
             batches, taken = await tx.read(Query(BatchRow, OPEN_BATCHES, session_id), taken_rows(session_id))
             dead = await self._store.dead_among(tx, [row.claim_owner_id for row in taken])
             live = {row.enqueue_seq for row in taken if is_claimed(row, tx.now_ms, dead)}
@@ -207,6 +217,7 @@ class WorkQueue:
         claim_id, token = self._store.new_id("claim"), self._store.new_id("token")
 
         async def script(tx: Tx) -> QueuedWorkClaim | None:
+            self._store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
             _, taken, free = await tx.read(
                 locked_session(session_id),
                 taken_rows(session_id),
@@ -232,7 +243,7 @@ class WorkQueue:
         return held_under(taken, claim.claim_id, claim.lease_token)
 
 
-async def _batch_of(tx: Tx, row: QueueRow | KeyedRow) -> QueuedWorkBatch:
+async def _batch_of(tx: Tx, row: KeyedRow) -> QueuedWorkBatch:
     stored = await tx.fetch_one(BatchRow, BATCHES_AT, json_list([row.enqueue_seq]))
     if stored is None:
         raise LashError("stored_data_corrupt", f"table queue: batch {row.batch_id!r} has no row")

@@ -7,7 +7,7 @@ over both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -134,13 +134,16 @@ OPEN_ROW = f"""SELECT {_DECISION} FROM queue q WHERE q.sid = {_SID} AND q.settle
     AND q.batch_id = ?"""  # noqa: S608
 COUNT_OPEN = f"SELECT count(*) FROM queue WHERE sid = {_SID} AND settled_at_ms IS NULL"  # noqa: S608
 BATCHES_AT = f"{_BATCH} WHERE q.enqueue_seq IN (SELECT value FROM json_each(?)) ORDER BY q.enqueue_seq"  # noqa: S608
+OPEN_BATCH = f"{_BATCH} WHERE q.sid = {_SID} AND q.settled_at_ms IS NULL AND q.batch_id = ?"
 OPEN_BATCHES = f"""{_BATCH} WHERE q.sid = {_SID} AND q.settled_at_ms IS NULL
     ORDER BY q.enqueue_seq"""
 INSERT_BATCH = """INSERT INTO queue (sid, batch_id, state, settled_at_ms, source_key, delivery_policy,
     slot_policy, merge_key, available_at_ms, enqueued_at_ms, agent, turn_id, content_hash, wake_process_id,
     wake_sequence, taken, claim_id, claim_owner_id, claim_token, claimed_at_ms, claim_expires_at_ms,
-    fencing_token, run_turn_id, runs)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING enqueue_seq"""
+    fencing_token, run_turn_id, runs, enqueue_seq)
+    VALUES ((SELECT sid FROM session WHERE session_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?)"""
+NEXT_NUMBER = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'queue'"
 DROP_ITEMS = "DELETE FROM queue_items WHERE enqueue_seq IN (SELECT value FROM json_each(?))"
 INSERT_ITEMS = "INSERT INTO queue_items (enqueue_seq, items) VALUES (?, ?)"
 CLAIM_ROWS = """UPDATE queue SET state = 'claimed', taken = 1, claim_id = ?, claim_owner_id = ?,
@@ -171,6 +174,13 @@ def free_rows(session_id: str, now_ms: int, limit: int, *, early_only: bool = Fa
     return Query(QueueRow, sql, session_id, now_ms, max(limit, 0))
 
 
+def next_number() -> Query[int]:
+    """Return the read of the number that the next batch gets. It is read under the lock of the batch's session,
+    so the batches of a session are numbered in their order; a number that is not used is lost.
+    """
+    return Query(int, NEXT_NUMBER)
+
+
 def batch_body(batch_id: str, draft: QueuedWorkBatchDraft) -> BatchBody:
     """Return the items of a new batch.
 
@@ -187,7 +197,7 @@ def batch_body(batch_id: str, draft: QueuedWorkBatchDraft) -> BatchBody:
 
 async def insert_batch(
     tx: Tx,
-    sid: int,
+    number: int,
     draft: QueuedWorkBatchDraft,
     body: BatchBody,
     *,
@@ -197,13 +207,14 @@ async def insert_batch(
     terms: ClaimTerms | None = None,
     is_completed: bool = False,
 ) -> QueuedWorkBatch:
-    """Store a batch, claimed for its own turn if `terms` are given; a completed one without its items."""
+    """Store a batch under its number (see `next_number`), claimed for its own turn if `terms` are given; a
+    completed one without its items. Its session has a row by now.
+    """
     wake = keyed_wake(draft)
     state = "completed" if is_completed else "pending" if terms is None else "claimed"
-    seq = await tx.fetch_one(
-        int,
+    await tx.write(
         INSERT_BATCH,
-        sid,
+        draft.session_id,
         body.batch_id,
         state,
         tx.now_ms if is_completed else None,
@@ -227,16 +238,16 @@ async def insert_batch(
         0 if terms is None else 1,
         None if terms is None else turn_id,
         0 if terms is None else 1,
+        number,
     )
-    assert seq is not None
     if not is_completed:
-        await tx.write(INSERT_ITEMS, seq, body.body)
+        await tx.write(INSERT_ITEMS, number, body.body)
     return QueuedWorkBatch(
         batch_id=body.batch_id,
         session_id=draft.session_id,
         delivery_policy=draft.delivery_policy,
         slot_policy=draft.slot_policy,
-        enqueue_seq=seq,
+        enqueue_seq=number,
         enqueued_at_ms=tx.now_ms,
         items=body.items,
         source_key=draft.source_key,
@@ -254,9 +265,42 @@ async def claim_rows(
     run_turn_id: str | None = None,
     injected_effect_id: str | None = None,
 ) -> QueuedWorkClaim:
-    """Put rows under a new claim, and into a turn's composition if one is named."""
+    """Read the batches of rows and put them under a new claim."""
+    batches = await tx.fetch_all(BatchRow, BATCHES_AT, seq_list(rows))
+    return await put_under_claim(
+        tx,
+        session_id,
+        rows,
+        {row.enqueue_seq: row for row in batches},
+        terms,
+        run_turn_id=run_turn_id,
+        injected_effect_id=injected_effect_id,
+    )
+
+
+async def put_under_claim(
+    tx: Tx,
+    session_id: str,
+    rows: Sequence[QueueRow],
+    batches: Mapping[int, BatchRow],
+    terms: ClaimTerms,
+    *,
+    run_turn_id: str | None = None,
+    injected_effect_id: str | None = None,
+) -> QueuedWorkClaim:
+    """Put rows under a new claim, and into a turn's composition if one is named.
+
+    Args:
+        tx: The transaction.
+        session_id: Whose they are.
+        rows: What is claimed.
+        batches: What is stored of them, by number.
+        terms: The claim.
+        run_turn_id: The turn that they become part of.
+        injected_effect_id: The checkpoint that takes them.
+    """
     seqs, fence = seq_list(rows), next_fence(rows)
-    batches = await tx.fetch_all(BatchRow, BATCHES_AT, seqs)
+    stored = [batches[seq] for seq in sorted(row.enqueue_seq for row in rows) if seq in batches]
     await tx.write(
         CLAIM_ROWS,
         terms.claim_id,
@@ -270,7 +314,7 @@ async def claim_rows(
         int(run_turn_id is not None),
         seqs,
     )
-    return terms.claim(session_id, fence, [row.batch() for row in batches])
+    return terms.claim(session_id, fence, [row.batch() for row in stored])
 
 
 async def complete_rows(tx: Tx, rows: Sequence[QueueRow]) -> None:

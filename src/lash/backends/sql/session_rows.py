@@ -68,10 +68,10 @@ _COLUMNS = """sid, session_id, agent, deleted_at_ms, lease_generation, lease_own
     ledger"""
 
 FIND_SESSION = f"SELECT {_COLUMNS} FROM session WHERE session_id = ?"  # noqa: S608  # constants only
-LOCK_SESSION = FIND_SESSION  # where several transactions write at once, the row is locked by this
-INSERT_SESSION = (
-    "INSERT INTO session (session_id, created_at_ms, updated_at_ms) VALUES (?, ?, ?) RETURNING sid"
-)
+LOCK_SESSION = FIND_SESSION  # where several transactions write at once, the name is locked by this
+FIND_SID = "SELECT sid FROM session WHERE session_id = ?"  # for what does not depend on the session's state
+ADD_SESSION = "INSERT INTO session (session_id, created_at_ms, updated_at_ms) VALUES (?, ?, ?)"
+INSERT_SESSION = f"{ADD_SESSION} RETURNING sid"
 SET_LEASE = """UPDATE session SET lease_generation = ?, lease_owner_id = ?, lease_token = ?,
     lease_claimed_at_ms = ?, lease_expires_at_ms = ? WHERE sid = ?"""
 
@@ -99,6 +99,18 @@ async def ensure_sid(tx: Tx, row: SessionRow | None, session_id: str) -> int:
     sid = await tx.fetch_one(int, INSERT_SESSION, session_id, tx.now_ms, tx.now_ms)
     assert sid is not None
     return sid
+
+
+async def ensure_session(tx: Tx, row: SessionRow | None, session_id: str) -> None:
+    """Give a session its row if need be, for scripts that then name it by its id.
+
+    Raises:
+        LashError: `session_deleted`.
+    """
+    if row is None:
+        await tx.write(ADD_SESSION, session_id, tx.now_ms, tx.now_ms)
+    elif row.is_deleted:
+        raise session_deleted(session_id)
 
 
 async def write_lease(tx: Tx, sid: int, lease: LeaseRow | SessionLease) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from lash.backends.sql.engine import Engine, Script, Tx
+from lash.backends.sql.engine import Engine, Script, Tx, Value
 from lash.values import IdSource, encode_record
 
 T = TypeVar("T")
@@ -61,6 +61,17 @@ class Store:
             return frozenset()
         known = await tx.fetch_all(str, FIND_OWNERS, json_list(asked))
         return frozenset(self.engine.dead_owners(known)) if known else frozenset()
+
+    def foresee_owners(self, tx: Tx, holders: str, *params: Value) -> None:
+        """Say whom a script will ask about by `dead_among`, before its first read.
+
+        On a database in this process there is nothing to gain. Across a network the answer comes with the read.
+
+        Args:
+            tx: The script's transaction.
+            holders: One of the statements of `holders`: a select of owner ids.
+            params: Its parameters.
+        """
 
     async def _open(self) -> None:
         await self._connect()

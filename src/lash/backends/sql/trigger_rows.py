@@ -117,13 +117,19 @@ MATCHING_SUBSCRIPTIONS = f"""{_SUBSCRIPTION} WHERE s.source_type = ? AND s.sourc
     ORDER BY s.number"""  # noqa: S608  # constants only
 FIND_OCCURRENCE = f"{_OCCURRENCE} WHERE occurrence_id = ?"
 FIND_BY_KEY = f"{_OCCURRENCE} WHERE idempotency_key = ?"
+NEWEST_SUBSCRIPTION = "SELECT coalesce(max(number), 0) FROM trigger_subscription"
+# Of an occurrence under a key, and, as long as there is none, of a source.
+MATCHING_KEY = f"""{_SUBSCRIPTION} WHERE s.source_type = ? AND s.source_key = ? AND s.enabled = 1 AND NOT EXISTS
+    (SELECT 1 FROM trigger_delivery d WHERE d.number = s.number
+    AND d.event_seq = (SELECT event_seq FROM host_event WHERE idempotency_key = ?))
+    ORDER BY s.number"""  # noqa: S608  # constants only
 ADD_OCCURRENCE = """INSERT INTO host_event (occurrence_id, idempotency_key, request_hash, source_type, source_key,
-    subscriptions_before, body)
-    VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) FROM trigger_subscription), ?)"""
+    subscriptions_before, body) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 ADD_DELIVERY = """INSERT INTO trigger_delivery (event_seq, number, process_id, state, reserved_at_ms, updated_at_ms)
-    VALUES (?, ?, ?, ?, ?, ?)"""
+    VALUES ((SELECT event_seq FROM host_event WHERE occurrence_id = ?), ?, ?, ?, ?, ?)"""
 LIST_DELIVERIES = f"{_DELIVERY} ORDER BY d.delivery_seq LIMIT ?"
 DELIVERIES_OF_OCCURRENCE = f"{_DELIVERY} WHERE h.occurrence_id = ? ORDER BY d.number"
+DELIVERIES_OF_KEY = f"{_DELIVERY} WHERE h.idempotency_key = ? ORDER BY d.number"
 DELIVERIES_IN_STATE = f"{_DELIVERY} WHERE d.state = ? ORDER BY d.delivery_seq LIMIT ?"
 FIND_DELIVERY = f"{_DELIVERY} WHERE h.occurrence_id = ? AND d.number = ?"
 SET_DELIVERY = "UPDATE trigger_delivery SET state = ?, reason = ?, updated_at_ms = ? WHERE delivery_seq = ?"

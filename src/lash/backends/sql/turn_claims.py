@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from lash.backends.sql.effect_rows import effects_of_scope
+from lash.backends.sql.effect_rows import lines_of_scope
 from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import QUEUE_HOLDERS
 from lash.backends.sql.queue_rows import (
     BATCHES_AT,
     NEXT_SCHEDULED_ROW,
     BatchRow,
     ClaimTerms,
-    claim_rows,
     complete_rows,
     free_rows,
+    put_under_claim,
     seq_list,
     taken_rows,
 )
@@ -87,6 +89,16 @@ class TurnTerms(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class KnownTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of a turn that is about to be taken up."""
+
+    turn_id: str
+    is_committed: bool
+    is_cancel_requested: bool
+    batches: dict[int, BatchRow]
+    journal: tuple[EffectRecord, ...]
+
+
 async def claim_next_turn(
     tx: Tx,
     store: Store,
@@ -108,22 +120,33 @@ async def claim_next_turn(
         agent = group.rows[0].agent or session.agent
         if agent is None or agent not in agents:
             return ClaimRefused(reason="agent_not_served")
-        turn_id = await _turn_id(tx, group)
-        (stamps,) = await tx.read(receipt_of(session_id, turn_id))
-        if not stamps:
-            return await _take(tx, session, group, turn_id, agent, terms)
+        known = await _known(tx, session_id, group, await _turn_id(tx, group))
+        if not known.is_committed:
+            return await _take(tx, session, group, agent, terms, known)
         await complete_rows(tx, group.all_rows)
         tx.notify(f"session:{session_id}")
 
 
-async def injected_claims(tx: Tx, session_id: str, turn_id: str) -> dict[str, QueuedWorkClaim]:
-    """Return the claims that a turn's checkpoints hold, by effect id."""
-    (taken,) = await tx.read(taken_rows(session_id))
+async def injected_claims(tx: Tx, taken: Sequence[QueueRow], turn_id: str) -> dict[str, QueuedWorkClaim]:
+    """Return the claims that a turn's checkpoints hold, by effect id.
+
+    Args:
+        tx: The transaction.
+        taken: The session's taken rows.
+        turn_id: The turn.
+    """
     by_effect: dict[str, list[QueueRow]] = {}
     for row in composition(taken, turn_id):
         if row.injected_effect_id is not None and row.claim_token is not None:
             by_effect.setdefault(row.injected_effect_id, []).append(row)
-    return {effect_id: await _claim_of(tx, rows) for effect_id, rows in by_effect.items()}
+    if not by_effect:
+        return {}
+    held = [row for rows in by_effect.values() for row in rows]
+    stored = {row.enqueue_seq: row for row in await tx.fetch_all(BatchRow, BATCHES_AT, seq_list(held))}
+    return {
+        effect_id: _claim_of([stored[row.enqueue_seq] for row in sorted(rows, key=_by_number)])
+        for effect_id, rows in by_effect.items()
+    }
 
 
 def composition(taken: Sequence[QueueRow], turn_id: str) -> list[QueueRow]:
@@ -134,11 +157,14 @@ def composition(taken: Sequence[QueueRow], turn_id: str) -> list[QueueRow]:
 async def _look(
     tx: Tx, store: Store, session_id: str, owner_id: str, max_batches: int
 ) -> tuple[SessionRow | None, NextTurn]:
-    sessions, taken, free = await tx.read(
-        locked_session(session_id), taken_rows(session_id), free_rows(session_id, tx.now_ms, max_batches)
+    store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
+    sessions, taken, free, scheduled = await tx.read(
+        locked_session(session_id),
+        taken_rows(session_id),
+        free_rows(session_id, tx.now_ms, max_batches),
+        Query(QueueRow, NEXT_SCHEDULED_ROW, session_id, tx.now_ms),
     )
-    if not free:
-        free = await tx.fetch_all(QueueRow, NEXT_SCHEDULED_ROW, session_id, tx.now_ms)
+    free = free or scheduled
     session = sessions[0] if sessions else None
     lease = NO_LEASE if session is None else session.lease
     dead = await store.dead_among(tx, [lease.owner_id, *(row.claim_owner_id for row in taken)])
@@ -152,33 +178,55 @@ async def _look(
     )
 
 
+async def _known(tx: Tx, session_id: str, group: TurnGroup, turn_id: str) -> KnownTurn:
+    """Read what there is of a turn, in one flight; its journal only if somebody has driven it before."""
+    scope = EffectScope.turn(session_id, turn_id)
+    asked: list[Query[Any]] = [  # rows of several types
+        receipt_of(session_id, turn_id),
+        Query(WaitRow, FIND_WAIT, cancel_wait_key(session_id, turn_id)),
+        Query(BatchRow, BATCHES_AT, seq_list(group.all_rows)),
+    ]
+    if group.run_turn_id is not None:
+        asked.append(lines_of_scope(scope))
+    stamps, waits, batches, *journal = await tx.read(*asked)
+    return KnownTurn(
+        turn_id=turn_id,
+        is_committed=bool(stamps),
+        is_cancel_requested=bool(waits),
+        batches={row.enqueue_seq: row for row in batches},
+        journal=tuple(row.record() for rows in journal for row in rows if row.scope == scope),
+    )
+
+
 async def _take(
-    tx: Tx, session: SessionRow, group: TurnGroup, turn_id: str, agent: str, terms: TurnTerms
+    tx: Tx, session: SessionRow, group: TurnGroup, agent: str, terms: TurnTerms, known: KnownTurn
 ) -> ClaimedTurn:
     session_id, lease = session.session_id, terms.lease(session, tx.now_ms)
     await write_lease(tx, session.sid, lease)
-    work = await claim_rows(tx, session_id, group.rows, terms.claim(tx.now_ms), run_turn_id=turn_id)
+    work = await put_under_claim(
+        tx, session_id, group.rows, known.batches, terms.claim(tx.now_ms), run_turn_id=known.turn_id
+    )
     injected = {}
     for part, (effect_id, rows) in enumerate(group.injected.items(), start=1):
-        injected[effect_id] = await claim_rows(
+        injected[effect_id] = await put_under_claim(
             tx,
             session_id,
             rows,
+            known.batches,
             terms.claim(tx.now_ms, part),
-            run_turn_id=turn_id,
+            run_turn_id=known.turn_id,
             injected_effect_id=effect_id,
         )
-    (waits,) = await tx.read(Query(WaitRow, FIND_WAIT, cancel_wait_key(session_id, turn_id)))
     return ClaimedTurn(
-        turn_id=turn_id,
+        turn_id=known.turn_id,
         agent=agent,
         lease=lease,
         work=work,
         head=session.head,
-        journal=await _journal(tx, session_id, turn_id) if group.run_turn_id is not None else (),
+        journal=known.journal,
         injected=injected,
         restarts=group.restarts,
-        cancel_requested=bool(waits),
+        cancel_requested=known.is_cancel_requested,
     )
 
 
@@ -193,8 +241,7 @@ async def _turn_id(tx: Tx, group: TurnGroup) -> str:
     return first.turn_id if first is not None and first.turn_id else turn_id_of_batch(head.batch_id)
 
 
-async def _claim_of(tx: Tx, rows: Sequence[QueueRow]) -> QueuedWorkClaim:
-    stored = await tx.fetch_all(BatchRow, BATCHES_AT, seq_list(rows))
+def _claim_of(stored: Sequence[BatchRow]) -> QueuedWorkClaim:
     head = stored[0]
     return QueuedWorkClaim(
         claim_id=head.claim_id or "",
@@ -208,6 +255,5 @@ async def _claim_of(tx: Tx, rows: Sequence[QueueRow]) -> QueuedWorkClaim:
     )
 
 
-async def _journal(tx: Tx, session_id: str, turn_id: str) -> tuple[EffectRecord, ...]:
-    rows = await effects_of_scope(tx, EffectScope.turn(session_id, turn_id))
-    return tuple(row.record() for row in rows)
+def _by_number(row: QueueRow) -> int:
+    return row.enqueue_seq

@@ -7,8 +7,8 @@ import msgspec
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.process_rows import decode_delivery
 from lash.backends.sql.queue import UNDER_KEY
-from lash.backends.sql.queue_rows import batch_body, insert_batch
-from lash.backends.sql.session_rows import announce, corrupt, ensure_sid, locked_session
+from lash.backends.sql.queue_rows import batch_body, insert_batch, next_number
+from lash.backends.sql.session_rows import announce, corrupt, ensure_session, locked_session
 from lash.rules.queue import KeyedRow, stored_under_key
 from lash.values import (
     ProcessWakeDelivery,
@@ -61,9 +61,10 @@ async def deliver_wake(tx: Tx, key: int, delivery: ProcessWakeDelivery, batch_id
     A batch that nobody has taken up yet may carry it; a session that is gone gets nothing.
     """
     draft = process_wake_batch_draft(delivery)
-    sessions, under_key = await tx.read(
+    sessions, under_key, numbers = await tx.read(
         locked_session(draft.session_id),
         Query(KeyedRow, UNDER_KEY, draft.session_id, draft.source_key),
+        next_number(),
     )
     session = sessions[0] if sessions else None
     reason, carrier = None, None
@@ -72,8 +73,8 @@ async def deliver_wake(tx: Tx, key: int, delivery: ProcessWakeDelivery, batch_id
     else:
         carrier = stored_under_key(draft, under_key)
         if carrier is None:
-            sid = await ensure_sid(tx, session, draft.session_id)
-            carrier = (await insert_batch(tx, sid, draft, batch_body(batch_id, draft))).batch_id
+            await ensure_session(tx, session, draft.session_id)
+            carrier = (await insert_batch(tx, numbers[0], draft, batch_body(batch_id, draft))).batch_id
             announce(tx, draft.session_id, queue=True)
     state = WakeDeliveryState.ENQUEUED if reason is None else WakeDeliveryState.DISCARDED
     await tx.write(ADD_WAKE, key, state.value, reason, carrier, encode_record(delivery))

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import psycopg
 
 from lash.backends.sql.engine.postgres.clock import ServerClock
-from lash.backends.sql.engine.postgres.connections import Session, connect
+from lash.backends.sql.engine.postgres.connections import Session, Traffic, connect
 from lash.backends.sql.engine.postgres.failures import (
     is_loss,
     is_worth_another_try,
@@ -118,6 +118,7 @@ class Attempts:
             finally:
                 ticket.give_back()
                 if tx.session is not None:
+                    self._pool.count(tx.session)  # nobody waits for what follows
                     self._ending.add(task := asyncio.create_task(self._end_reading(tx.session, tx)))
                     task.add_done_callback(self._ending.discard)
 
@@ -187,6 +188,7 @@ class Attempts:
         except psycopg.Error:
             await session.close()
         finally:
+            session.traffic = Traffic()
             await self._pool.give_back(session)
 
     async def _was_committed(self, session: int, number: int, loss: psycopg.Error) -> bool:

@@ -7,7 +7,9 @@ Parameters are sent in the types of the columns that they meet: every `int` and 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -75,6 +77,20 @@ async def connect(url: str, settings: PostgresSettings, *, purpose: str) -> Driv
     return driver
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What was sent to a server."""
+
+    statements: int = 0
+    round_trips: int = 0
+    """How often answers were waited for."""
+
+    def add(self, other: Traffic) -> None:
+        """Count what another one counted, too."""
+        self.statements += other.statements
+        self.round_trips += other.round_trips
+
+
 class Session:
     """A connection in pipeline mode: statements are sent at once and answered at the next `sync`.
 
@@ -82,7 +98,7 @@ class Session:
     is not used again.
     """
 
-    __slots__ = ("_driver", "_mode", "_pipeline", "number", "round_trips")
+    __slots__ = ("_driver", "_mode", "_pipeline", "number", "traffic")
 
     def __init__(
         self, driver: Driver, mode: AsyncExitStack, pipeline: psycopg.AsyncPipeline, number: int
@@ -91,7 +107,7 @@ class Session:
         self._driver = driver
         self._mode = mode
         self._pipeline = pipeline
-        self.round_trips = 0
+        self.traffic = Traffic()
 
     @classmethod
     async def open(cls, url: str, settings: PostgresSettings, number: int) -> Session:
@@ -110,16 +126,18 @@ class Session:
         Raises:
             psycopg.Error: Of this statement, or of one that was sent before.
         """
+        self.traffic.statements += 1
         cursor = psycopg.AsyncRawCursor(self._driver)
         await cursor.execute(text, params, binary=True)
         return cursor
 
-    async def send_many(self, text: str, rows: Any) -> None:
+    async def send_many(self, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Send a statement for each row of parameters.
 
         Raises:
             psycopg.Error: Of this statement, or of one that was sent before.
         """
+        self.traffic.statements += len(rows)
         await psycopg.AsyncRawCursor(self._driver).executemany(text, rows)
 
     async def sync(self) -> None:
@@ -128,7 +146,7 @@ class Session:
         Raises:
             psycopg.Error: The first one that failed. What was sent after it was not run.
         """
-        self.round_trips += 1
+        self.traffic.round_trips += 1
         # The driver's pipeline waits for answers although a large parameter is not sent off yet; the server
         # would wait for the rest of it, and both for ever.
         async with self._driver.lock:

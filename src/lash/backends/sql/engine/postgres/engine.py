@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import psycopg
@@ -15,7 +16,7 @@ import psycopg
 from lash.backends.sql.engine.hub import Hub
 from lash.backends.sql.engine.postgres.attempts import Attempts, Committed
 from lash.backends.sql.engine.postgres.clock import ServerClock
-from lash.backends.sql.engine.postgres.connections import connect
+from lash.backends.sql.engine.postgres.connections import Traffic, connect
 from lash.backends.sql.engine.postgres.failures import translate
 from lash.backends.sql.engine.postgres.migrations import PostgresSchema, prepare_schema
 from lash.backends.sql.engine.postgres.notifications import Listener, Notifier
@@ -129,9 +130,12 @@ class PostgresEngine:
         )
 
     @property
-    def round_trips(self) -> int:
-        """How often scripts have waited for the server since this engine was connected."""
-        return self._connected().pool.round_trips
+    def traffic(self) -> Traffic:
+        """What scripts have sent to the server, and how often they waited for it, since the connect.
+
+        The end of a transaction that only read is not in it: it is sent after the answer.
+        """
+        return replace(self._connected().pool.traffic)
 
     async def close(self) -> None:
         """Finish what was handed in, send what was announced, and let go of the server.

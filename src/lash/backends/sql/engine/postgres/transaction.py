@@ -1,7 +1,8 @@
 """`Tx` on PostgreSQL: statements go out as they come, and are waited for only where an answer is needed.
 
 The first flight opens the transaction and brings the server's time, which tells whether the one that the
-script works with was right.
+script works with was right. Each flight begins with its locks, in one order, so that scripts whose flights
+lock the same names wait for each other instead of stopping each other.
 
 Once a statement has failed, the script counts as failed even if it caught the error.
 """
@@ -24,8 +25,8 @@ from lash.errors import LashBug
 Row = TypeVar("Row")
 Cursor = psycopg.AsyncRawCursor[tuple[Any, ...]]  # a row holds what its statement selects
 
-_TAKE_ALONE = "SELECT pg_advisory_xact_lock($1)"
-_TAKE_SHARED = "SELECT pg_advisory_xact_lock_shared($1)"
+_TAKE_ALONE = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) n"
+_TAKE_SHARED = "SELECT pg_advisory_xact_lock_shared(n) FROM unnest($1::bigint[]) n"
 _BEGIN_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_READING_LOCKED = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
@@ -46,6 +47,7 @@ class PostgresTx:
     __slots__ = (
         "_clock",
         "_dialect",
+        "_foretold",
         "_held",
         "_opening",
         "_sent_ms",
@@ -53,6 +55,7 @@ class PostgresTx:
         "_take",
         "_ticket",
         "failure",
+        "foreseen",
         "has_written",
         "is_answered",
         "is_durable",
@@ -88,12 +91,14 @@ class PostgresTx:
         self._clock = clock
         self._settings = settings
         self._held: set[Lock] = set()
+        self._foretold: list[Query[Any]] = []
         self._opening: Cursor | None = None
         self._sent_ms = 0
         self.is_durable = is_durable
         self.now_ms = clock.now_ms()
         self.is_answered = False
         self.topics: dict[str, None] = {}
+        self.foreseen: list[Any] = []  # the rows of whatever was foretold
         self.has_written = False
         self.failure: BaseException | None = None
 
@@ -105,19 +110,26 @@ class PostgresTx:
         return self._opening is not None
 
     async def fetch_one(self, row_type: RowType[Row], sql: str, /, *params: Value) -> Row | None:
-        cursor = await self._answered(sql, params)
-        row = await cursor.fetchone()
-        return None if row is None else row_type(*row)
+        rows = await self.fetch_all(row_type, sql, *params)
+        return rows[0] if rows else None
 
     async def fetch_all(self, row_type: RowType[Row], sql: str, /, *params: Value) -> list[Row]:
-        cursor = await self._answered(sql, params)
-        return [row_type(*row) for row in await cursor.fetchall()]
+        rows: list[Row] = (await self.read(Query(row_type, sql, *params)))[0]
+        return rows
+
+    def foretell(self, query: Query[Any]) -> None:
+        """Send a query along with the next flight; its rows are added to `foreseen`."""
+        self._foretold.append(query)
 
     async def read(self, *queries: Query[Any]) -> Any:  # the overloads of Tx.read give the types
         with _Noting(self):
-            await self._begin_with([(query.sql, query.params) for query in queries])
+            along, self._foretold = self._foretold, []
+            await self._begin_flight([(query.sql, query.params) for query in (*queries, *along)])
             cursors = [await self._send(query.sql, query.params) for query in queries]
+            extra = [await self._send(query.sql, query.params) for query in along]
             await self.sync()
+            for query, cursor in zip(along, extra, strict=True):
+                self.foreseen += [query.row_type(*row) for row in await cursor.fetchall()]
             return tuple(
                 [
                     [query.row_type(*row) for row in await cursor.fetchall()]
@@ -128,7 +140,7 @@ class PostgresTx:
     async def write(self, sql: str, /, *params: Value) -> None:
         with _Noting(self):
             self.has_written = True
-            await self._begin_with([(sql, params)])
+            await self._begin_flight([(sql, params)])
             await self._send(sql, params)
 
     async def write_many(self, sql: str, rows: Iterable[Sequence[Value]], /) -> None:
@@ -137,15 +149,16 @@ class PostgresTx:
             return
         with _Noting(self):
             self.has_written = True
-            await self._begin_with([(sql, params) for params in bound])
-            statement = self._dialect(sql)
-            for params in bound:
-                session = await self._prepared(statement, params)
-            await session.send_many(statement.writing_text, bound)
+            session = await self._begin_flight([(sql, params) for params in bound])
+            await session.send_many(self._dialect(sql).writing_text, bound)
 
     async def write_counted(self, sql: str, /, *params: Value) -> int:
-        self.has_written = True
-        return (await self._answered(sql, params)).rowcount
+        with _Noting(self):
+            self.has_written = True
+            await self._begin_flight([(sql, params)])
+            cursor = await self._send(sql, params)
+            await self.sync()
+            return cursor.rowcount
 
     def notify(self, topic: str, /) -> None:
         self.topics[topic] = None
@@ -168,48 +181,39 @@ class PostgresTx:
         if off_ms > self._settings.clock_tolerance_ms:
             raise ClockWasWrong
 
-    async def _answered(self, sql: str, params: tuple[Value, ...]) -> Cursor:
-        with _Noting(self):
-            await self._begin_with([(sql, params)])
-            cursor = await self._send(sql, params)
-            await self.sync()
-            return cursor
-
     async def _send(self, sql: str, params: tuple[Value, ...]) -> Cursor:
-        statement = self._dialect(sql)
-        session = await self._prepared(statement, params)
+        statement, session = self._dialect(sql), self.session
+        assert session is not None
+        if statement.before is not None and self.is_writer:
+            await session.send(statement.before, params)
         return await session.send(self._text(statement), params)
 
-    async def _begin_with(self, flight: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
-        """Before the first flight: wait for this script's turn, then open the transaction.
+    async def _begin_flight(self, flight: Sequence[tuple[str, tuple[Value, ...]]]) -> Session:
+        """Open the transaction if this is its first flight, take the flight's locks, and return the session.
 
         Raises:
-            ClockWasWrong: The turn came so late that the script needs another time.
+            ClockWasWrong: The script's turn came so late that it needs another time.
         """
         if self.failure is not None:
             raise self.failure
-        if self._opening is not None:
-            return
         statements = [(self._dialect(sql), params) for sql, params in flight]
-        locks = (lock for statement, params in statements for lock in self._locks(statement)(params))
-        await self._ticket.take(lock.name for lock in locks if not lock.is_shared)
-        if self._clock.now_ms() - self.now_ms > self._settings.clock_tolerance_ms:
-            raise ClockWasWrong
-        self.session = await self._take()
-        await self._open(self.session, statements[0][0])
+        locks = {lock for statement, params in statements for lock in self._locks(statement)(params)}
+        if self._opening is None:
+            await self._ticket.take(lock.name for lock in locks if not lock.is_shared)
+            if self._clock.now_ms() - self.now_ms > self._settings.clock_tolerance_ms:
+                raise ClockWasWrong
+            self.session = await self._take()
+            await self._open(self.session, statements[0][0])
+        assert self.session is not None
+        await self._lock(self.session, locks - self._held)
+        return self.session
 
-    async def _prepared(self, statement: Statement, params: tuple[Value, ...]) -> Session:
-        """Send what precedes a statement, and return the session."""
-        session = self.session
-        assert session is not None
-        locks = self._locks(statement)(params)
-        for lock in sorted(locks, key=lambda lock: lock.number):  # in one order, lest two wait for each other
-            if lock not in self._held:
-                self._held.add(lock)
-                await session.send(_TAKE_SHARED if lock.is_shared else _TAKE_ALONE, (lock.number,))
-        if statement.before is not None and self.is_writer:
-            await session.send(statement.before, params)
-        return session
+    async def _lock(self, session: Session, locks: set[Lock]) -> None:
+        self._held |= locks
+        for text, is_shared in ((_TAKE_ALONE, False), (_TAKE_SHARED, True)):
+            numbers = sorted(lock.number for lock in locks if lock.is_shared is is_shared)
+            if numbers:
+                await session.send(text, (numbers,))
 
     async def _open(self, session: Session, first: Statement) -> None:
         self._sent_ms = self._clock.local_ms()

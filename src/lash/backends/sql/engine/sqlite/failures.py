@@ -1,26 +1,14 @@
 """What SQLite and the file system report, said in lash's terms. The only place that knows their error codes.
 
-Every other module lets driver errors pass and translates them once, where they leave the engine.
-
-| code              | what happened                                              | retryable |
-|-------------------|------------------------------------------------------------|-----------|
-| `store_full`      | no room: disk, quota, file size limit or page limit         | yes       |
-| `store_busy`      | another process held the database longer than the time-out | yes       |
-| `store_read_only` | the file or its directory may not be written               | no        |
-| `store_corrupt`   | not a database, or a damaged one                           | no        |
-| `store_foreign`   | a database that belongs to another program                 | no        |
-| `schema_newer`    | a database written by a newer lash                         | no        |
-| `store_io`        | the file system failed, or the file cannot be opened       | no        |
-| `store_closed`    | the engine is not connected, or no longer                  | no        |
-| `store_backend`   | a statement was wrong or broke a constraint: a bug of ours | no        |
-
-`store_foreign` and `schema_newer` are decided in `migrations`, `store_closed` in `engine`.
+The codes are those of `engine.failures`; `store_foreign` and `schema_newer` are decided in `migrations`,
+`store_closed` in `engine`.
 """
 
 import errno
 
 import apsw
 
+from lash.backends.sql.engine.failures import caused_by, store_failure, wrong_statement
 from lash.errors import LashError
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -36,9 +24,7 @@ def translate(error: apsw.Error, path: str, *, system_errno: int = 0) -> LashErr
         system_errno: What the operating system answered last on that connection; it tells a file size limit
             or a quota from a broken disk, both of which SQLite reports as an I/O error.
     """
-    translated = _translate(error, path, system_errno)
-    translated.__cause__ = error
-    return translated
+    return caused_by(_translate(error, path, system_errno), error)
 
 
 def translate_os(error: OSError, path: str) -> LashError:
@@ -51,24 +37,22 @@ def translate_os(error: OSError, path: str) -> LashError:
         translated = read_only(path, str(error))
     else:
         translated = io_failure(path, str(error))
-    translated.__cause__ = error
-    return translated
+    return caused_by(translated, error)
 
 
 def busy(path: str, waited_ms: int) -> LashError:
     """Return the error of a caller that waited in vain for other processes to let go of the database."""
-    return LashError(
+    return store_failure(
         "store_busy",
         f"another process held {path} for more than {waited_ms} ms; nothing was written, so try again, and"
         " look for a process that is stopped or for a tool that keeps a transaction open",
-        retryable=True,
         path=path,
     )
 
 
 def corrupt(path: str, detail: str) -> LashError:
     """Return the error of a file that cannot be read as a database."""
-    return LashError(
+    return store_failure(
         "store_corrupt",
         f"{path} is not a database or is damaged ({detail}); restore it from a backup, or try"
         " `sqlite3 FILE .recover`; nothing was changed",
@@ -85,10 +69,9 @@ def _translate(error: apsw.Error, path: str, system_errno: int) -> LashError:
         case apsw.IOError() if system_errno in _NO_ROOM:
             return _full(path, detail)
         case apsw.BusyError() | apsw.LockedError():
-            return LashError(
+            return store_failure(
                 "store_busy",
                 f"{path} stayed locked by another connection ({detail}); nothing was written, so try again",
-                retryable=True,
                 path=path,
                 detail=detail,
             )
@@ -101,28 +84,21 @@ def _translate(error: apsw.Error, path: str, system_errno: int) -> LashError:
         case apsw.IOError() | apsw.CantOpenError() | apsw.ProtocolError() | apsw.NoMemError():
             return io_failure(path, detail)
         case _:
-            return LashError(
-                "store_backend",
-                f"a statement on {path} failed ({type(error).__name__}: {detail}); this is a bug in lash,"
-                " please report it with this message",
-                path=path,
-                detail=detail,
-            )
+            return wrong_statement(path, type(error).__name__, detail, path=path)
 
 
 def _full(path: str, detail: str) -> LashError:
-    return LashError(
+    return store_failure(
         "store_full",
         f"no room is left for {path} ({detail}); nothing was written: free some space, or raise the limit,"
         " and try again",
-        retryable=True,
         path=path,
         detail=detail,
     )
 
 
 def read_only(path: str, detail: str) -> LashError:
-    return LashError(
+    return store_failure(
         "store_read_only",
         f"{path} cannot be written ({detail}); this process needs to write the file and its directory",
         path=path,
@@ -131,7 +107,7 @@ def read_only(path: str, detail: str) -> LashError:
 
 
 def io_failure(path: str, detail: str) -> LashError:
-    return LashError(
+    return store_failure(
         "store_io",
         f"the file system failed for {path} ({detail}); check that the directory exists and that the disk is"
         " sound, then open the database again",
