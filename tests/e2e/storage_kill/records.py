@@ -81,8 +81,7 @@ async def prepare(database: Database) -> None:
     for session_id in TURNS:
         await database.session_catalog.admit_session(session_id, agent=AGENT)
     for process_id in LOGS:
-        registration = ProcessRegistration(id=process_id, input=ExternalInput(), wake_target=WOKEN)
-        await database.process_registry.register_process(registration.with_extra_event_types([_LINE, _WAKE]))
+        await database.process_registry.register_process(log_registration(process_id))
     for number in range(SUBSCRIPTIONS):
         await database.host_event_store.register_subscription(
             TriggerSubscriptionDraft(
@@ -199,7 +198,14 @@ def registration(token: str, writer: str) -> ProcessRegistration:
     )
 
 
-FIRST_GRANT = (ProcessStartGrant(owner_scope=HOLDERS[0]),)
+def log_registration(process_id: str) -> ProcessRegistration:
+    """A process that nobody here runs: it only has a log, some lines of which wake a session."""
+    registration = ProcessRegistration(id=process_id, input=ExternalInput(), wake_target=WOKEN)
+    return registration.with_extra_event_types([_LINE, _WAKE])
+
+
+def grants_to(holder: ProcessScope) -> tuple[ProcessStartGrant, ...]:
+    return (ProcessStartGrant(owner_scope=holder),)
 
 
 def identity(token: str, scope: EffectScope, *, at_most_once: bool = False) -> EffectIdentity:

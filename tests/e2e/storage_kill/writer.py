@@ -192,7 +192,7 @@ class Writer:
         self._voice.tried("register", process=token, by=self._name)
         with unless("process_registration_conflict"):
             record = await registry.register_process(
-                records.registration(token, self._name), grants=records.FIRST_GRANT
+                records.registration(token, self._name), grants=records.grants_to(records.HOLDERS[0])
             )
             self._voice.told("register", process=token, by=self._name, hash=record.registration_hash)
         with unless("process_handle_not_granted"):
