@@ -1,6 +1,30 @@
-"""Definitions: what an agent is. Plain data and functions, no I/O, importable by a worker."""
+"""Definitions: what an agent is, and what a durable process is. Plain data and functions, no I/O."""
 
 from lash.agents.agent import Agent
 from lash.agents.limits import Limits
+from lash.agents.process import (
+    PROCESS_PROGRESS,
+    PROCESS_SIGNAL,
+    PROCESS_WAKE,
+    PROCESS_YIELD,
+    WORK_EVENT_TYPES,
+    ProcessDefinition,
+    converted,
+    process,
+)
+from lash.agents.process_context import ChildProcess, ProcessContext
 
-__all__ = ["Agent", "Limits"]
+__all__ = [
+    "PROCESS_PROGRESS",
+    "PROCESS_SIGNAL",
+    "PROCESS_WAKE",
+    "PROCESS_YIELD",
+    "WORK_EVENT_TYPES",
+    "Agent",
+    "ChildProcess",
+    "Limits",
+    "ProcessContext",
+    "ProcessDefinition",
+    "converted",
+    "process",
+]

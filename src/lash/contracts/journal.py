@@ -18,6 +18,7 @@ from lash.values import (
     EffectResult,
     EffectScope,
     Json,
+    ProcessLease,
     SessionLease,
 )
 
@@ -77,21 +78,22 @@ class EffectJournal(Protocol):
         identities: Sequence[EffectIdentity],
         *,
         ended: Sequence[tuple[EffectIdentity, EffectResult]] = (),
-        lease: SessionLease | None = None,
+        lease: SessionLease | ProcessLease | None = None,
     ) -> None:
         """Store the intent to run these effects, durably, before they run.
 
-        For a scope that one driver has for itself under a session lease, so no claim is needed. A line
+        For a scope that one driver has for itself under a lease, so no claim is needed. A line
         that exists already counts one more run.
 
         Args:
             identities: What is about to run.
             ended: Results that are not stored yet; they go in first, in the same transaction, as
                 `record_effects` would store them.
-            lease: The session lease that the caller drives under.
+            lease: The lease that the caller drives under: the session's, or the process's.
 
         Raises:
-            LashError: `session_lease_lost` when `lease` is not the session's current one.
+            LashError: `session_lease_lost` when `lease` is not the session's current one; `process_lease_lost`
+                when it is not the process's live one.
         """
         ...
 
@@ -99,14 +101,14 @@ class EffectJournal(Protocol):
         self,
         results: Sequence[tuple[EffectIdentity, EffectResult]],
         *,
-        lease: SessionLease | None = None,
+        lease: SessionLease | ProcessLease | None = None,
     ) -> None:
         """Store how effects ended, durably and together; the counterpart of `start_effects`.
 
         A line that has a result already keeps it.
 
         Raises:
-            LashError: `session_lease_lost` when `lease` is not the session's current one.
+            LashError: `session_lease_lost`, `process_lease_lost`, as there.
         """
         ...
 

@@ -15,6 +15,7 @@ _MACHINERY = frozenset(
         "runtime_effect_sleep_cancelled",
         "runtime_effect_wrong_outcome",
         "runtime_closed",
+        "process_lease_lost",
         "session_lease_lost",
         "stored_data_corrupt",
     }

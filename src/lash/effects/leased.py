@@ -32,6 +32,7 @@ from lash.values import (
     EffectResult,
     EffectScope,
     EffectState,
+    ProcessLease,
     RuntimeEffectEnvelope,
     RuntimeEffectOutcome,
     SessionLease,
@@ -44,12 +45,12 @@ _WRITE_BEHIND_S = 0.002
 
 
 class LeasedEffects:
-    """Runs the effects of one scope under a session lease; a `RuntimeEffectController`.
+    """Runs the effects of one scope under a session lease, or a process lease; a `RuntimeEffectController`.
 
     Args:
         scope: What the effects belong to.
         journal: Where they are recorded.
-        lease: The caller's session lease.
+        lease: The caller's lease.
         recorded: Every line of the scope as it was when the lease was claimed.
     """
 
@@ -58,7 +59,7 @@ class LeasedEffects:
         scope: EffectScope,
         journal: EffectJournal,
         *,
-        lease: SessionLease | None,
+        lease: SessionLease | ProcessLease | None,
         recorded: Sequence[EffectRecord] = (),
     ) -> None:
         self.lease = lease
@@ -84,7 +85,7 @@ class LeasedEffects:
 
         Raises:
             EffectParked: The gate or the executor waits for something; nothing is recorded.
-            LashError: `session_lease_lost` when another driver has the session now;
+            LashError: `session_lease_lost` or `process_lease_lost` when another driver has the work now;
                 `effect_replay_hash_conflict`; or what the executor raised.
         """
         self._check()

@@ -16,6 +16,7 @@ from lash.rules.journal import (
     holds_effect,
 )
 from lash.rules.leases import check_current_lease, expires_at
+from lash.rules.process_leases import check_live_lease
 from lash.rules.storable import storable_bytes
 from lash.values import (
     EffectBusy,
@@ -28,6 +29,7 @@ from lash.values import (
     EffectScope,
     EffectState,
     Json,
+    ProcessLease,
     SessionLease,
 )
 
@@ -108,7 +110,7 @@ class MemoryEffectJournal:
         identities: Sequence[EffectIdentity],
         *,
         ended: Sequence[tuple[EffectIdentity, EffectResult]] = (),
-        lease: SessionLease | None = None,
+        lease: SessionLease | ProcessLease | None = None,
     ) -> None:
         """Store the intent to run these effects, before they run, and results that came before them."""
         self._check_lease(lease)
@@ -128,7 +130,7 @@ class MemoryEffectJournal:
         self,
         results: Sequence[tuple[EffectIdentity, EffectResult]],
         *,
-        lease: SessionLease | None = None,
+        lease: SessionLease | ProcessLease | None = None,
     ) -> None:
         """Store how effects ended, together; a line that has a result keeps it."""
         self._check_lease(lease)
@@ -198,9 +200,15 @@ class MemoryEffectJournal:
         assert line is not None
         return line
 
-    def _check_lease(self, lease: SessionLease | None) -> None:
-        if lease is not None:
-            check_current_lease(lease, self._tables.lease(lease.session_id))
+    def _check_lease(self, lease: SessionLease | ProcessLease | None) -> None:
+        match lease:
+            case SessionLease():
+                check_current_lease(lease, self._tables.lease(lease.session_id))
+            case ProcessLease():
+                row = self._tables.processes.lease(lease.process_id)
+                check_live_lease(lease, row, self._tables.clock.now_ms())
+            case None:
+                pass
 
     def _announce(self, replay_key: str) -> None:
         self._tables.hub.publish(f"effect:{replay_key}")
