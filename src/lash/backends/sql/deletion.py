@@ -22,8 +22,9 @@ DELETE_EFFECTS = f"DELETE FROM effect WHERE {_TURN_EFFECTS}"  # noqa: S608
 DELETE_WAITS = "DELETE FROM wait WHERE scope_key >= ? AND scope_key < ?"
 OWN_ATTACHMENTS = "SELECT attachment_id FROM attachment_manifest WHERE sid = ?"
 DELETE_MANIFEST = "DELETE FROM attachment_manifest WHERE sid = ?"
-ORPHANED = """SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1
-    FROM attachment_manifest m WHERE m.attachment_id = value) ORDER BY value"""
+STILL_NAMED = (
+    "SELECT attachment_id FROM attachment_manifest WHERE attachment_id IN (SELECT value FROM json_each(?))"
+)
 DELETE_DESCRIPTIONS = """DELETE FROM attachment_description
     WHERE attachment_id IN (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1
     FROM attachment_manifest m WHERE m.attachment_id = attachment_description.attachment_id)"""
@@ -97,8 +98,10 @@ async def _delete_attachments(tx: Tx, sid: int) -> tuple[int, tuple[str, ...]]:
     """Delete the bytes that no other session's manifest names; return how many attachments had bytes here, and
     all that nobody names any more.
     """
-    own = json_list(await tx.fetch_all(str, OWN_ATTACHMENTS, sid))
+    own = await tx.fetch_all(str, OWN_ATTACHMENTS, sid)
+    ids = json_list(own)
     await tx.write(DELETE_MANIFEST, sid)
-    await tx.write(DELETE_DESCRIPTIONS, own)
-    deleted = await tx.write_counted(DELETE_ATTACHMENTS, own)
-    return deleted, tuple(await tx.fetch_all(str, ORPHANED, own))
+    await tx.write(DELETE_DESCRIPTIONS, ids)
+    deleted = await tx.write_counted(DELETE_ATTACHMENTS, ids)
+    orphaned = set(own).difference(await tx.fetch_all(str, STILL_NAMED, ids))
+    return deleted, tuple(sorted(orphaned))

@@ -94,7 +94,9 @@ async def _nothing_or_refused(reading: Awaitable[object], claim: str) -> None:
     try:
         found = await reading
     except Exception as error:  # noqa: BLE001  # whatever a store raises is judged here
-        expect(isinstance(getattr(error, "code", None), str), f"{claim}: refused without a code, by {error!r}")
+        expect(
+            isinstance(getattr(error, "code", None), str), f"{claim}: refused without a code, by {error!r}"
+        )
     else:
         expect_equal(found, None, claim)
 
