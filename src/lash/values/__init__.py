@@ -4,8 +4,12 @@ Records are frozen data without I/O. One module a noun; this door re-exports the
 """
 
 from lash.values.activities import (
+    ApprovalAnswered,
+    ApprovalRequested,
     AssistantReasoningDelta,
     AssistantTextDelta,
+    CodeBlockCompleted,
+    CodeBlockStarted,
     EventGap,
     InputAccepted,
     MessageCommitted,
@@ -13,6 +17,7 @@ from lash.values.activities import (
     ModelRequestCompleted,
     ModelRequestStarted,
     ModelRetry,
+    ProgramEnded,
     ToolCallCompleted,
     ToolCallStarted,
     ToolProgress,
@@ -23,6 +28,12 @@ from lash.values.activities import (
     TurnParked,
     TurnStarted,
     UsageReported,
+)
+from lash.values.approvals import (
+    Approval,
+    ApprovalAnswer,
+    ApprovalQuestion,
+    ApprovalState,
 )
 from lash.values.attachments import (
     WHOLE_RESULT_LABEL,
@@ -380,6 +391,12 @@ __all__ = [
     "AgentFrameAssignment",
     "AgentFrameReason",
     "AgentFrameRecord",
+    "Approval",
+    "ApprovalAnswer",
+    "ApprovalAnswered",
+    "ApprovalQuestion",
+    "ApprovalRequested",
+    "ApprovalState",
     "AssistantReasoningDelta",
     "AssistantTextDelta",
     "AttachmentCreateMeta",
@@ -414,6 +431,8 @@ __all__ = [
     "ClaimTurnAnswer",
     "ClaimedTurn",
     "Clock",
+    "CodeBlockCompleted",
+    "CodeBlockStarted",
     "CompletedToolCall",
     "ConversationRecord",
     "DedupeConst",
@@ -541,6 +560,7 @@ __all__ = [
     "ProcessWakeDelivery",
     "ProcessWakePayload",
     "ProcessWakeSpec",
+    "ProgramEnded",
     "ProtocolEvent",
     "QueuedWorkBatch",
     "QueuedWorkBatchDraft",

@@ -84,6 +84,26 @@ class ToolCallCompleted(Record, frozen=True, tag="tool_call_completed"):
     call: ToolCallRecord
 
 
+class CodeBlockStarted(Record, frozen=True, tag="code_block_started"):
+    """The model began to write a program; its text is not shown as prose."""
+
+    replayed: bool = False
+
+
+class CodeBlockCompleted(Record, frozen=True, tag="code_block_completed"):
+    """The program is written."""
+
+    code: str
+    replayed: bool = False
+
+
+class ProgramEnded(Record, frozen=True, tag="program_ended"):
+    """The program was run: what it printed, as the model sees it, and why it failed if it did."""
+
+    output: tuple[str, ...]
+    error: str | None = None
+
+
 class UsageReported(Record, frozen=True, tag="usage"):
     iteration: int
     usage: TokenUsage
@@ -95,6 +115,29 @@ class InputAccepted(Record, frozen=True, tag="input_accepted"):
 
     turn_ids: tuple[str, ...]
     texts: tuple[str, ...]
+
+
+class ApprovalRequested(JsonRecord, frozen=True, kw_only=True, tag="approval_requested", eq=False):
+    """A call waits for a person. Told again each time that the turn comes by and there is no answer yet."""
+
+    approval_id: str
+    call_id: str
+    tool: str
+    args: dict[str, Json]
+    args_hash: str
+    expires_at_ms: int | None = None
+    reason: str = ""
+
+
+class ApprovalAnswered(JsonRecord, frozen=True, kw_only=True, tag="approval_answered", eq=False):
+    """A call that waited for a person goes on, or does not."""
+
+    approval_id: str
+    call_id: str
+    decision: Literal["approved", "denied", "expired"]
+    by: str | None = None
+    reason: str = ""
+    edited_args: dict[str, Json] | None = None
 
 
 class TurnParked(Record, frozen=True, tag="turn_parked"):
@@ -158,10 +201,15 @@ TurnActivity: TypeAlias = (
     | ToolCallStarted
     | ToolProgress
     | ToolCallCompleted
+    | CodeBlockStarted
+    | CodeBlockCompleted
+    | ProgramEnded
     | UsageReported
     | InputAccepted
     | MessageCommitted
     | EventGap
+    | ApprovalRequested
+    | ApprovalAnswered
     | TurnParked
     | TurnFinished
     | TurnFailed
