@@ -19,6 +19,9 @@ class Limits(Record, frozen=True, kw_only=True):
         session_tokens: The same over everything that the session has ever spent.
         tool_output_bytes: What the model sees of one tool result; the rest stays readable by reference.
         max_repairs: How often an answer that does not fit the wanted output goes back to the model.
+        approval_expiry_ms: How long a call waits for a person's approval; 7 days unless told otherwise.
+        on_approval_expiry: What a call that nobody answered in time does: the model is told (`"tell_model"`),
+            or the turn fails (`"fail_turn"`).
     """
 
     max_model_calls: int | None = 50
@@ -27,3 +30,5 @@ class Limits(Record, frozen=True, kw_only=True):
     session_tokens: int | None = None
     tool_output_bytes: int = 16 * 1024
     max_repairs: int = 2
+    approval_expiry_ms: int | None = 7 * 24 * 60 * 60 * 1000
+    on_approval_expiry: Literal["tell_model", "fail_turn"] = "tell_model"

@@ -18,11 +18,13 @@ from lash.runtime import (
     DEFAULT_RETENTION_MS,
     ActivityBus,
     ActivitySubscription,
+    Approvals,
     BoundAgent,
     DurabilityReport,
     EffectLedger,
     RuntimeServices,
     SessionAttachments,
+    SessionWatch,
     Worker,
     durability_report,
 )
@@ -83,7 +85,7 @@ class Runtime:
         self.durability.check()
         self._agents = _by_name(agents)
         self._resources = resources
-        self._bus = ActivityBus()
+        self._bus = ActivityBus(clock=self.clock, incarnation=self.ids.new("live"))
         self._services = RuntimeServices(
             database=database,
             clock=self.clock,
@@ -259,6 +261,12 @@ class Runtime:
         self._check_open()
         return EffectLedger(self.database.effect_journal)
 
+    @property
+    def approvals(self) -> Approvals:
+        """The calls that wait for a person: list them, approve or deny them."""
+        self._check_open()
+        return Approvals(self.database.durable_waits, self.clock)
+
     def attachments(self, session_id: str) -> SessionAttachments:
         """Return the attachments of a session."""
         self._check_open()
@@ -311,9 +319,9 @@ class Runtime:
         """Watch one turn, as far as this process drives it."""
         return self._bus.subscribe(session_id, turn_id)
 
-    def watch_session(self, session_id: str) -> ActivitySubscription:
-        """Watch the turns of a session, as far as this process drives them."""
-        return self._bus.subscribe(session_id)
+    def watch_session(self, session_id: str, cursor: str | None = None) -> SessionWatch:
+        """Watch a session; see `Session.watch`. A watch may be made before the runtime is opened."""
+        return SessionWatch(self.database, self._bus, session_id, cursor)
 
     async def _accept(self, draft: TurnDraft) -> TurnAcceptance:
         worker = self._running_worker()

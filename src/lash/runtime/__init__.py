@@ -4,6 +4,7 @@ Everything here sees ports, never a backend.
 """
 
 from lash.runtime.activity_bus import ActivityBus, ActivitySubscription
+from lash.runtime.approvals import Approvals
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.code_turns import CodeMode, CodeRunner, CodeTurn
@@ -20,6 +21,7 @@ __all__ = [
     "DEFAULT_RETENTION_MS",
     "ActivityBus",
     "ActivitySubscription",
+    "Approvals",
     "BoundAgent",
     "CodeMode",
     "CodeRunner",

@@ -7,14 +7,16 @@ the program's. A turn that is driven again runs its programs again, and the call
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lash.runtime.activity_bus import TurnActivities
+from lash.runtime.attachments import SessionAttachments
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
-from lash.runtime.tool_batches import ExecuteEffect, ToolBatches
+from lash.runtime.tool_batches import ToolBatches
+from lash.runtime.tool_calls import ExecuteEffect
 from lash.runtime.turn_stop import TurnStop
 from lash.turn import RunCode, TurnProtocol
 from lash.values import ClaimedTurn, ExecFailure, ExecResponse, RuntimeScope, TurnInput
@@ -31,10 +33,13 @@ class CodeTurn:
         claimed: The claim: session, turn, lease, journal.
         resident: The session's committed state: history, frame, checkpoint.
         tools: Runs calls through the tool pipeline: arguments, approval, hooks, budget.
+        attachments: The session's.
         execute: Runs or replays one effect. Raises `EffectParked` when it must wait: let it pass, with the
             program suspended.
         recorded: Keys of the effects that were recorded before this drive began.
         replayed: Keys of the effects that came from the journal; filled by `execute`.
+        drain: Returns once every outcome so far is durable; waited for before a call whose key is made of them
+            leaves this process.
         stop: Whether the turn is to end.
     """
 
@@ -45,9 +50,11 @@ class CodeTurn:
     input: TurnInput | None
     activities: TurnActivities
     tools: ToolBatches
+    attachments: SessionAttachments
     execute: ExecuteEffect
     recorded: Collection[str]
     replayed: Collection[str]
+    drain: Callable[[], Awaitable[None]]
     stop: TurnStop
 
 

@@ -1,4 +1,4 @@
-"""The tool calls of one turn: a batch at once, each call an effect of its own.
+"""The tool calls of one answer: a batch at once, each call an effect of its own.
 
 The calls of a batch start together and end in any order; the order in which they settled is recorded with
 them, so that a batch that is driven again reports the same one. What the model is told comes in call order.
@@ -7,39 +7,27 @@ them, so that a batch that is driven again reports the same one. What the model 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from lash.contracts import EffectBody, EffectParked, RuntimeEffectLocalExecutor
+from lash.contracts import EffectParked
 from lash.errors import LashError
-from lash.runtime.activity_bus import TurnActivities
-from lash.runtime.attachments import SessionAttachments
-from lash.runtime.bound_agent import BoundAgent
-from lash.tools import Cancellation, ToolInvocation, failed_call, tool_idempotency_key
+from lash.runtime.tool_calls import ExecuteEffect, Ranks, ToolCalls, prepared_call
+from lash.tools import failed_call
 from lash.turn import RunTools
 from lash.values import (
     AttachmentItem,
     CausedByEffect,
-    Clock,
     CompletedToolCall,
     Json,
     PreparedToolCall,
     RuntimeEffectEnvelope,
     RuntimeEffectKind,
-    RuntimeEffectOutcome,
     RuntimeInvocation,
     RuntimeScope,
-    ToolCall,
-    ToolCallCompleted,
-    ToolCallOutcome,
     ToolCallPart,
-    ToolCallRecord,
-    ToolCallStarted,
-    ToolProgress,
     TurnInput,
 )
-
-ExecuteEffect = Callable[[RuntimeEffectEnvelope, RuntimeEffectLocalExecutor], Awaitable[RuntimeEffectOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,45 +40,31 @@ class ToolBatch:
 
     @property
     def prepared(self) -> tuple[PreparedToolCall, ...]:
-        return tuple(
-            envelope.command.call
-            for envelope in self.envelopes.values()
-            if isinstance(envelope.command, ToolCall)
-        )
+        return tuple(prepared_call(envelope) for envelope in self.envelopes.values())
 
     @property
     def replay_keys(self) -> tuple[str, ...]:
         return tuple(envelope.replay_key for envelope in self.envelopes.values())
 
+    def args_of(self, call_id: str) -> dict[str, Json]:
+        """Return the arguments that the model gave a call."""
+        return next((call.args for call in self.calls if call.call_id == call_id), {})
+
 
 class ToolBatches:
-    """Runs the tool calls of one turn."""
+    """Runs the batches of one turn.
 
-    def __init__(
-        self,
-        agent: BoundAgent,
-        activities: TurnActivities,
-        clock: Clock,
-        attachments: SessionAttachments,
-        *,
-        session_id: str,
-        turn_id: str,
-        context: Json,
-    ) -> None:
-        self._agent = agent
-        self._activities = activities
-        self._clock = clock
-        self._attachments = attachments
-        self._session_id = session_id
-        self._turn_id = turn_id
-        self._context = context
-        self._cancellation = Cancellation()
-        self._stored: set[str] = set()
+    Args:
+        calls: Runs single calls.
+    """
+
+    def __init__(self, calls: ToolCalls) -> None:
+        self.calls = calls
         self._running: list[asyncio.Task[CompletedToolCall | EffectParked]] = []
 
     def cancel(self) -> None:
         """Tell the running tools to stop."""
-        self._cancellation.cancel()
+        self.calls.cancellation.cancel()
 
     def interrupt(self) -> None:
         """End the tools that did not stop by themselves. Their calls get a result that says so."""
@@ -102,18 +76,18 @@ class ToolBatches:
         envelopes: dict[str, RuntimeEffectEnvelope] = {}
         refused: list[CompletedToolCall] = []
         for call in effect.calls:
-            prepared = self._agent.tools.prepare(call)
-            if isinstance(prepared, CompletedToolCall):
-                refused.append(prepared)
-                continue
             invocation = RuntimeInvocation.effect(
                 scope,
                 f"{effect.effect_id}:{call.call_id}",
                 RuntimeEffectKind.TOOL_CALL,
                 f"{parent_key}:{call.call_id}",
-                CausedByEffect(self._session_id, str(effect.effect_id), self._turn_id),
+                CausedByEffect(scope.session_id, str(effect.effect_id), scope.turn_id),
             )
-            envelopes[call.call_id] = RuntimeEffectEnvelope(invocation, ToolCall(prepared))
+            match self.calls.prepare(call, invocation):
+                case CompletedToolCall() as result:
+                    refused.append(result)
+                case RuntimeEffectEnvelope() as envelope:
+                    envelopes[call.call_id] = envelope
         return ToolBatch(envelopes, tuple(refused), effect.calls)
 
     async def settle(
@@ -140,18 +114,34 @@ class ToolBatches:
         Raises:
             EffectParked: Calls wait for something, and all others have ended. Names every wait.
         """
-        ranks = _Ranks(sum(key in recorded for key in batch.replay_keys) + len(batch.refused))
-        for rank, result in enumerate(batch.refused):
-            self._announce(batch, result.replace(rank=rank), replayed=False)
-        unbegun = [e for e in batch.envelopes.values() if only_recorded and e.replay_key not in recorded]
+        ranks = Ranks(sum(key in recorded for key in batch.replay_keys) + len(batch.refused))
+        refused = tuple(result.replace(rank=rank) for rank, result in enumerate(batch.refused))
+        for result in refused:
+            self.calls.announce(result, batch.args_of(result.call_id), replayed=False)
         tasks = [
             asyncio.create_task(
-                self._unbegun(batch, envelope, ranks)
-                if envelope in unbegun
+                self._unbegun(batch, prepared_call(envelope), ranks)
+                if only_recorded and envelope.replay_key not in recorded
                 else self._one(batch, envelope, execute, replayed, ranks)
             )
             for envelope in batch.envelopes.values()
         ]
+        results = await self._all(tasks, batch, ranks)
+        parked = [one for one in results if isinstance(one, EffectParked)]
+        if parked:
+            raise EffectParked(tuple(dict.fromkeys(key for one in parked for key in one.wait_keys)))
+        return (*refused, *(one for one in results if not isinstance(one, EffectParked)))
+
+    def attachment_ids(self, input_: TurnInput | None) -> tuple[str, ...]:
+        """Return every attachment that the turn took in or made: its commit makes them permanent."""
+        given = (
+            {item.ref.id for item in input_.items if isinstance(item, AttachmentItem)} if input_ else set()
+        )
+        return tuple(sorted(given | self.calls.stored))
+
+    async def _all(
+        self, tasks: list[asyncio.Task[CompletedToolCall | EffectParked]], batch: ToolBatch, ranks: Ranks
+    ) -> list[CompletedToolCall | EffectParked]:
         self._running = tasks
         try:
             if tasks:
@@ -161,19 +151,7 @@ class ToolBatches:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        results = [_result(task, call, ranks) for task, call in zip(tasks, batch.prepared, strict=True)]
-        parked = [one for one in results if isinstance(one, EffectParked)]
-        if parked:
-            raise EffectParked(tuple(dict.fromkeys(key for one in parked for key in one.wait_keys)))
-        refused = (result.replace(rank=rank) for rank, result in enumerate(batch.refused))
-        return (*refused, *(one for one in results if not isinstance(one, EffectParked)))
-
-    def attachment_ids(self, input_: TurnInput | None) -> tuple[str, ...]:
-        """Return every attachment that the turn took in or made: its commit makes them permanent."""
-        given = (
-            {item.ref.id for item in input_.items if isinstance(item, AttachmentItem)} if input_ else set()
-        )
-        return tuple(sorted(given | self._stored))
+        return [_result(task, call, ranks) for task, call in zip(tasks, batch.prepared, strict=True)]
 
     async def _one(
         self,
@@ -181,104 +159,27 @@ class ToolBatches:
         envelope: RuntimeEffectEnvelope,
         execute: ExecuteEffect,
         replayed: Collection[str],
-        ranks: _Ranks,
+        ranks: Ranks,
     ) -> CompletedToolCall | EffectParked:
         try:
-            outcome = await execute(envelope, RuntimeEffectLocalExecutor.of(self._body(ranks)))
+            result = await self.calls.run(envelope, execute, ranks)
         except EffectParked as parked:
             return parked  # the other calls of the batch go on to their end
-        assert isinstance(outcome, ToolCallOutcome), "a tool call answers with its outcome"
-        result = outcome.result
-        self._stored.update(ref.id for ref in result.attachments)
-        self._announce(batch, result, replayed=envelope.replay_key in replayed)
+        self.calls.announce(result, batch.args_of(result.call_id), replayed=envelope.replay_key in replayed)
         return result
 
     async def _unbegun(
-        self, batch: ToolBatch, envelope: RuntimeEffectEnvelope, ranks: _Ranks
-    ) -> CompletedToolCall:
+        self, batch: ToolBatch, call: PreparedToolCall, ranks: Ranks
+    ) -> CompletedToolCall | EffectParked:
         """Return the result of a call that is not begun any more."""
-        assert isinstance(envelope.command, ToolCall), "the envelope of a tool call"
-        call = envelope.command.call
         error = LashError("tool_cancelled", f"{call.tool_name} was not run: the turn was cancelled")
         result = failed_call(call.call_id, call.tool_name, error, attempts=0).replace(rank=ranks.take())
-        self._announce(batch, result, replayed=False)
+        self.calls.announce(result, batch.args_of(call.call_id), replayed=False)
         return result
-
-    def _body(self, ranks: _Ranks) -> EffectBody:
-        async def run(envelope: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
-            assert isinstance(envelope.command, ToolCall), "the envelope of a tool call"
-            call = envelope.command.call
-            self._activities.emit(
-                ToolCallStarted(call.call_id, call.tool_name, call.args), f"tool:{call.call_id}"
-            )
-            try:
-                result = await self._agent.tools.execute(call, self._invocation(call))
-            except EffectParked as parked:
-                if call.effect != "at_most_once":
-                    raise
-                result = failed_call(call.call_id, call.tool_name, _cannot_park(call, parked), attempts=1)
-            return ToolCallOutcome(result=result.replace(rank=ranks.take()))
-
-        return run
-
-    def _invocation(self, call: PreparedToolCall) -> ToolInvocation:
-        def progress(payload: Json) -> None:
-            self._activities.emit(ToolProgress(call.call_id, payload), f"tool:{call.call_id}")
-
-        return ToolInvocation(
-            session_id=self._session_id,
-            turn_id=self._turn_id,
-            agent=self._agent.name,
-            idempotency_key=tool_idempotency_key(
-                self._session_id, self._turn_id, call.call_id, call.tool_name
-            ),
-            context=self._context,
-            attachments=self._attachments,
-            progress=progress,
-            cancellation=self._cancellation,
-            clock=self._clock,
-        )
-
-    def _announce(self, batch: ToolBatch, result: CompletedToolCall, *, replayed: bool) -> None:
-        args = next((call.args for call in batch.calls if call.call_id == result.call_id), {})
-        record = ToolCallRecord(
-            call_id=result.call_id,
-            name=result.tool_name,
-            args=args,
-            result=result.content,
-            is_error=result.is_error,
-            attempts=result.attempts,
-            duration_ms=result.duration_ms,
-            settled_rank=result.rank,
-            replayed=replayed,
-        )
-        self._activities.emit(ToolCallCompleted(record), f"tool:{result.call_id}")
-
-
-class _Ranks:
-    """Hands out settlement ranks, after those that were taken before."""
-
-    def __init__(self, taken: int) -> None:
-        self._next = taken
-
-    def take(self) -> int:
-        rank = self._next
-        self._next += 1
-        return rank
-
-
-def _cannot_park(call: PreparedToolCall, parked: EffectParked) -> LashError:
-    """Return what is told of a tool that may begin only once, and has begun, and would have to begin again."""
-    return LashError(
-        "tool_cannot_park",
-        f"{call.tool_name} waits for {', '.join(parked.wait_keys)}, but it may be started only once, and a tool "
-        'that waits is started again when what it waits for has come: declare it @tool(effect="idempotent")',
-        wait_keys=list(parked.wait_keys),
-    )
 
 
 def _result(
-    task: asyncio.Task[CompletedToolCall | EffectParked], call: PreparedToolCall, ranks: _Ranks
+    task: asyncio.Task[CompletedToolCall | EffectParked], call: PreparedToolCall, ranks: Ranks
 ) -> CompletedToolCall | EffectParked:
     """Return what a call gave; for one that was interrupted, a result that says so."""
     if not task.cancelled():

@@ -30,6 +30,7 @@ from lash.runtime.model_calls import ModelCalls
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.runtime.tool_batches import ToolBatches
+from lash.runtime.tool_calls import ToolCalls
 from lash.runtime.turn_commit import commit_turn
 from lash.runtime.turn_stop import TurnCancelledError, TurnStop
 from lash.runtime.wakes import turn_causes
@@ -119,6 +120,12 @@ class TurnDriver:
         self._activities = TurnActivities(services.bus, claimed.lease.session_id, claimed.turn_id)
         self._scope = EffectScope.turn(claimed.lease.session_id, claimed.turn_id)
         self._read_journal(claimed)
+        self._attachments = SessionAttachments(
+            claimed.lease.session_id,
+            manifest=persistence,
+            store=services.database.attachment_store,
+            clock=services.clock,
+        )
         self._injections = Injections(services, claimed, nothing_waits=nothing_waits)
 
     def _read_journal(self, claimed: ClaimedTurn) -> None:
@@ -193,20 +200,7 @@ class TurnDriver:
             self.claimed.turn_id, self._input, turn_causes(self.claimed.work.batches)
         )
         self._models = ModelCalls(self._services, self._agent, self._resident, self._activities, config)
-        self._tools = ToolBatches(
-            self._agent,
-            self._activities,
-            self._services.clock,
-            SessionAttachments(
-                self.claimed.lease.session_id,
-                manifest=self._persistence,
-                store=self._services.database.attachment_store,
-                clock=self._services.clock,
-            ),
-            session_id=self.claimed.lease.session_id,
-            turn_id=self.claimed.turn_id,
-            context=None if self._input is None else self._input.context,
-        )
+        self._tools = ToolBatches(self._tool_calls())
         self._code = self._open_code()
         machine = TurnMachine(config, self._agent.turn_protocol())
         try:
@@ -215,6 +209,17 @@ class TurnDriver:
             self._activities.emit(TurnParked(turn_id=self.claimed.turn_id, wait_keys=parked.wait_keys))
             return ParkedTurn(parked.wait_keys)
         return await self._commit(conclusion)
+
+    def _tool_calls(self) -> ToolCalls:
+        return ToolCalls(
+            self._services,
+            self._agent,
+            self._activities,
+            self._attachments,
+            session_id=self.claimed.lease.session_id,
+            turn_id=self.claimed.turn_id,
+            context=None if self._input is None else self._input.context,
+        )
 
     def _open_code(self) -> CodeRunner | None:
         """Return what runs the turn's programs, if its agent's protocol asks for any."""
@@ -229,9 +234,11 @@ class TurnDriver:
                 input=self._input,
                 activities=self._activities,
                 tools=self._tools,
+                attachments=self._attachments,
                 execute=self._execute,
                 recorded=self._recorded,
                 replayed=self._leased.replayed,
+                drain=self.save,
                 stop=self._stop,
             )
         )
