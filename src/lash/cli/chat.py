@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
+import json
 import signal
 import sys
 
 from lash.cli.options import add_agent, add_db, cli_agent
 from lash.errors import LashError
+from lash.values import ApprovalRequested
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +45,25 @@ async def _chat(options: argparse.Namespace) -> int:
         cancels.add(task)
         task.add_done_callback(cancels.discard)
 
+    async def ask(question: ApprovalRequested) -> None:
+        """Ask the person at the terminal; no answer leaves the call waiting, to be answered from elsewhere."""
+        print(f"{question.tool} {json.dumps(question.args, ensure_ascii=False)}", file=sys.stderr)
+        line = await _read_line(leave, "run it? [y/N, or a reason] ")
+        said = (line or "").strip()
+        try:
+            if said.lower() in ("y", "yes"):
+                await runtime.approvals.approve(question.approval_id, by=getpass.getuser())
+            elif line is not None:
+                reason = "" if said.lower() in ("", "n", "no") else said
+                await runtime.approvals.deny(question.approval_id, reason, by=getpass.getuser())
+        except LashError as error:  # somebody else may have answered meanwhile
+            print(f"[{error}]", file=sys.stderr)
+
     async def answer(session: Session, line: str) -> None:
         turn = session.turn(line)
         running.append(turn)
         try:
-            await show(turn)
+            await show(turn, ask)
             result = await turn
             if result.stop is not None:
                 print(f"[the turn stopped: {result.stop}]", file=sys.stderr)
@@ -66,10 +83,10 @@ async def _chat(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _read_line(leave: asyncio.Event) -> str | None:
+async def _read_line(leave: asyncio.Event, prompt: str = "> ") -> str | None:
     """Return the next line, or None at the end of input or when the user leaves."""
     if sys.stdin.isatty():
-        sys.stderr.write("> ")
+        sys.stderr.write(prompt)
         sys.stderr.flush()
     reading = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     leaving = asyncio.ensure_future(leave.wait())

@@ -21,6 +21,7 @@ _COMMANDS = {
     "show": ("lash.cli.show", "show the history of a session"),
     "queue": ("lash.cli.queue", "show accepted input that is not committed yet"),
     "effects": ("lash.cli.effects", "show the ledger of effects: done, failed, unknown"),
+    "approvals": ("lash.cli.approvals", "show the tool calls that wait for a person, and answer them"),
     "settle": ("lash.cli.settle", "say how an effect ended that nobody knows the end of"),
     "doctor": ("lash.cli.doctor", "say what is durable here and why, what is unserved, what is stuck"),
     "model": ("lash.cli.model", "fetch a local model"),

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Awaitable, Callable
 
 from lash.facade import Turn
 from lash.values import (
+    ApprovalRequested,
     AssistantTextDelta,
     ModelAttemptReset,
     ModelRetry,
     ToolCallCompleted,
     ToolCallStarted,
     TurnFinished,
+    TurnParked,
     TurnStarted,
 )
 
 _ARGS_CHARS = 100
 
 
-async def show(turn: Turn) -> None:
-    """Print a turn while it runs: the answer to standard output, what it does to standard error."""
+AskPerson = Callable[[ApprovalRequested], Awaitable[None]]
+
+
+async def show(turn: Turn, ask: AskPerson | None = None) -> None:
+    """Print a turn while it runs: the answer to standard output, what it does to standard error.
+
+    Args:
+        turn: The turn.
+        ask: Asks the person at the terminal about a call that waits for one; without it, the line tells how to
+            answer from elsewhere.
+    """
     at_line_start = True
     text_shown = False
+    asked: set[str] = set()
+    shown_before_park = False
 
     def note(text: str) -> None:
         nonlocal at_line_start
@@ -36,6 +50,17 @@ async def show(turn: Turn) -> None:
         match event.activity:
             case TurnStarted(restarts=restarts) if restarts:
                 note(f"[going on with a turn that was interrupted, attempt {restarts + 1}]")
+            case TurnParked():
+                shown_before_park = True  # a turn that goes on begins again, with what was shown
+            case AssistantTextDelta(replayed=True) if shown_before_park:
+                pass
+            case ApprovalRequested() as question if question.approval_id not in asked:
+                asked.add(question.approval_id)
+                if ask is None:
+                    note(f"[{question.tool} waits: lash approvals approve {question.approval_id}]")
+                else:
+                    note("")
+                    await ask(question)
             case AssistantTextDelta(text=text):
                 sys.stdout.write(text)
                 sys.stdout.flush()

@@ -132,6 +132,12 @@ class ToolBatches:
             raise EffectParked(tuple(dict.fromkeys(key for one in parked for key in one.wait_keys)))
         return (*refused, *(one for one in results if not isinstance(one, EffectParked)))
 
+    async def withdraw(self, batch: ToolBatch, recorded: Collection[str]) -> None:
+        """Take back what was asked of people about the calls of a cancelled turn that have not begun."""
+        for envelope in batch.envelopes.values():
+            if envelope.replay_key not in recorded:
+                await self.calls.withdraw(envelope)
+
     def attachment_ids(self, input_: TurnInput | None) -> tuple[str, ...]:
         """Return every attachment that the turn took in or made: its commit makes them permanent."""
         given = (

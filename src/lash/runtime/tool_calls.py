@@ -104,6 +104,10 @@ class ToolCalls:
         self.stored.update(ref.id for ref in outcome.result.attachments)
         return outcome.result
 
+    async def withdraw(self, envelope: RuntimeEffectEnvelope) -> None:
+        """Take back what was asked of people about a call that is not begun any more."""
+        await self._approvals.withdraw(prepared_call(envelope))
+
     def announce(self, result: CompletedToolCall, args: dict[str, Json], *, replayed: bool) -> None:
         """Show how a call ended."""
         record = ToolCallRecord(

@@ -90,6 +90,17 @@ class TurnApprovals:
         self._answers[call.call_id] = approval.answer
         self._announce_answer(approval, approval.answer)
 
+    async def withdraw(self, call: PreparedToolCall) -> None:
+        """Take back the question about a call of a turn that is cancelled: nobody need answer it any more."""
+        waits = self._services.database.durable_waits
+        key = approval_key(self._session_id, self._turn_id, call.call_id)
+        record = await waits.get_wait(key)
+        if record is not None and not record.is_resolved:
+            answer = ApprovalAnswer(
+                decision="denied", args_hash=args_hash(call.args), reason="the turn was cancelled"
+            )
+            await waits.resolve_wait(key, plain(answer))
+
     def answer(self, call: PreparedToolCall) -> ApprovalAnswer | None:
         """Return what was said of a call that has passed its gate; None when nobody had to be asked."""
         return self._answers.get(call.call_id)

@@ -50,6 +50,7 @@ from lash.turn import (
     StopTurn,
     SurfaceSynced,
     SyncSurface,
+    ToolsProtocol,
     ToolsSettled,
     TurnConclusion,
     TurnMachine,
@@ -65,6 +66,7 @@ from lash.values import (
     RuntimeInvocation,
     RuntimeScope,
     TurnActivity,
+    TurnFinished,
     TurnInputPayload,
     TurnParked,
     TurnReceipt,
@@ -202,7 +204,7 @@ class TurnDriver:
         self._models = ModelCalls(self._services, self._agent, self._resident, self._activities, config)
         self._tools = ToolBatches(self._tool_calls())
         self._code = self._open_code()
-        machine = TurnMachine(config, self._agent.turn_protocol())
+        machine = TurnMachine(config, ToolsProtocol() if self._code is None else self._code.protocol())
         try:
             conclusion = await self._run(machine)
         except EffectParked as parked:
@@ -251,8 +253,11 @@ class TurnDriver:
                     return conclusion
                 case Emit(activity=activity):
                     self._activities.emit(activity)
-                case Progress() | Abandon():
-                    continue  # the commit at the end carries it; effects are ended where they run
+                case Progress(records=records):
+                    if self._code is not None:
+                        self._code.note(records)  # the commit at the end carries them
+                case Abandon():
+                    continue  # effects are ended where they run
                 case SyncSurface(effect_id=effect_id, apply=apply):
                     machine.feed(SurfaceSynced(effect_id, self._agent.surface if apply else None))
                 case AskModel() | RunTools() | RunCode() | ReachCheckpoint():
@@ -307,8 +312,10 @@ class TurnDriver:
             # The keys of these calls come from the model's answer: it must be on disk before they are used.
             await self._leased.drain()
         recorded = [key for key in batch.replay_keys if key in self._recorded]
-        if self._stop.requested and not recorded and batch.replay_keys:
-            raise TurnCancelledError
+        if self._stop.requested:
+            await self._tools.withdraw(batch, self._recorded)
+            if batch.replay_keys and not recorded:
+                raise TurnCancelledError
         running = asyncio.ensure_future(
             self._tools.settle(
                 batch,
@@ -386,6 +393,16 @@ class TurnDriver:
             model_keys=self._models.keys,
             attachment_ids=self._tools.attachment_ids(self._input),
             execution_state=None if self._code is None else self._code.execution_state(),
+        )
+        self._activities.emit(
+            TurnFinished(
+                turn_id=conclusion.turn_id,
+                text=conclusion.text,
+                stop=conclusion.stop,
+                usage=conclusion.usage,
+                output=conclusion.output,
+                head_revision=receipt.head_revision,
+            )
         )
         return DrivenTurn(
             receipt=receipt, conclusion=conclusion, replayed=tuple(sorted(self._leased.replayed))
