@@ -124,8 +124,7 @@ async def test_restarts_are_told_to_whoever_watches(sqlite_url: str) -> None:
     runtime = lash.open(sqlite_url, agent)
     watcher = runtime.watch_session("s")
     async with runtime:
-        event = await watcher.next()
-        assert event is not None
+        event = await anext(watcher)
         assert isinstance(event.activity, TurnStarted)
         assert (event.turn_id, event.activity.restarts) == ("t1", 1)
         watcher.close()

@@ -352,12 +352,12 @@ class Runtime:
         threads, lanes = ToolThreads(), SerialLanes()
         bound = {}
         for name, agent in self._agents.items():
-            budget = OutputBudget(limit_bytes=agent.limits.tool_output_bytes)
-            tools = ToolSet(agent.tools, budget=budget, threads=threads, lanes=lanes)
+            tools = ToolSet(agent.tools, budget=_budget(agent), threads=threads, lanes=lanes).bind(resources)
             bound[name] = BoundAgent(
                 agent,
                 model=resolve_model(agent.model, clock=self.clock, ids=self.ids),
-                tools=tools.bind(resources),
+                tools=tools,
+                code=AgentPrograms(agent, tools, secret=self._frame_key) if agent.protocol == "code" else None,
             )
         return bound
 

@@ -10,7 +10,7 @@ from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
 from lash.facade.results import result_of_receipt
 from lash.facade.turn import Turn, TurnResult
-from lash.runtime import ActivitySubscription
+from lash.runtime import SessionWatch
 from lash.values import (
     ActivePath,
     AttachmentCreateMeta,
@@ -104,13 +104,24 @@ class Session:
         """
         return await self._runtime.accept(self._draft(input, idempotency_key, on_busy, None, context))
 
-    def watch(self) -> ActivitySubscription:
-        """Watch the turns of this session, from now on, as far as this process drives them.
+    def watch(self, cursor: str | None = None) -> SessionWatch:
+        """Watch this session: what its turns show while they run, and what is committed of them.
+
+        Every event carries a `cursor`. Watching again with it, in this process or another one, tells what
+        was committed since, whoever drove it: each message (`MessageCommitted`), then the end of its turn
+        (`TurnFinished`). What a running turn shows is told as far as this process drives it, and kept for
+        two minutes; where some of it is lost, an `EventGap` says why. Closing a watch ends no turn.
+
+        Args:
+            cursor: Of the last event that was read; None for what happens from now on.
 
         Returns:
             An async iterator of `TurnEvent`s; `close` it when done.
+
+        Raises:
+            LashError: `cursor_invalid`, at once or when it is iterated.
         """
-        return self._runtime.watch_session(self.id)
+        return self._runtime.watch_session(self.id, cursor)
 
     async def history(self) -> tuple[Message, ...]:
         """Return the committed conversation, oldest message first."""

@@ -23,6 +23,7 @@ from lash.values import (
     ModelAttemptReset,
     ModelFailure,
     ModelRequest,
+    ModelRequestCompleted,
     ModelRequestStarted,
     ModelResponse,
     ModelRetry,
@@ -59,6 +60,7 @@ class ModelCalls:
         self._activities = activities
         self._output = config.output
         self.usage = TokenUsage()
+        self._durations_ms: dict[int, int] = {}
         self.keys: dict[int, str] = {}  # effect id -> replay key, under which the ledger counts the call
 
     def envelope(self, effect: AskModel, scope: RuntimeScope, replay_key: str) -> RuntimeEffectEnvelope:
@@ -89,12 +91,15 @@ class ModelCalls:
         async def ask(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
             self._activities.emit(ModelRequestStarted(iteration=effect.iteration))
             streamed = _Streamed(self._activities, f"model:{effect.effect_id}")
+            began_at_ms = self._services.clock.now_ms()
             try:
                 response = await self._agent.model.complete(
                     await self._request(effect, replay_key), streamed.receive
                 )
             except ModelCallError as error:
                 return LlmCallOutcome(result=error.failure, text_streamed=streamed.any_text)
+            finally:
+                self._durations_ms[effect.effect_id] = self._services.clock.now_ms() - began_at_ms
             return LlmCallOutcome(result=response, text_streamed=streamed.any_text)
 
         return ask
@@ -106,11 +111,27 @@ class ModelCalls:
         assert isinstance(outcome, LlmCallOutcome), "a model call answers with its outcome"
         self.keys[effect.effect_id] = replay_key
         result = outcome.result
+        usage, error = TokenUsage(), None
         if isinstance(result, ModelFailure):
-            return result
-        if replayed or not outcome.text_streamed:
-            self._show(result, f"model:{effect.effect_id}", replayed=replayed)
-        self.usage += result.usage
+            error = result.code
+        else:
+            usage = result.usage
+            if replayed or not outcome.text_streamed:
+                self._show(result, f"model:{effect.effect_id}", replayed=replayed)
+        self._activities.emit(
+            ModelRequestCompleted(
+                iteration=effect.iteration,
+                model=self._agent.model.spec.id,
+                provider=self._agent.model.provider_id,
+                call_key=replay_key,
+                usage=usage,
+                duration_ms=self._durations_ms.get(effect.effect_id, 0),
+                replayed=replayed,
+                error=error,
+            ),
+            f"model:{effect.effect_id}",
+        )
+        self.usage += usage
         return result
 
     async def _request(self, effect: AskModel, replay_key: str) -> ModelRequest:
