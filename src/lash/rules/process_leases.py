@@ -111,10 +111,11 @@ def renewed_lease(lease: ProcessLease, row: ProcessLeaseRow, *, now_ms: int, ttl
     """Return the stored lease with its new end; nothing of the caller's copy survives but its proof.
 
     Raises:
-        LashError: `process_lease_lost`.
+        LashError: `invalid_argument` for a negative time to live; `process_lease_lost`.
     """
+    expiry = expires_at(now_ms, ttl_ms)
     check_live_lease(lease, row, now_ms)
-    return lease.replace(claimed_at_ms=row.claimed_at_ms, expires_at_ms=expires_at(now_ms, ttl_ms))
+    return lease.replace(claimed_at_ms=row.claimed_at_ms, expires_at_ms=expiry)
 
 
 def check_live_lease(lease: ProcessLease, row: ProcessLeaseRow, now_ms: int) -> None:

@@ -25,6 +25,7 @@ class MemorySessionLeases:
     async def claim_session_lease(self, session_id: str, *, owner_id: str, ttl_ms: int) -> SessionLease:
         """Take a session's lease with a new generation."""
         now_ms, row = self._tables.clock.now_ms(), self._tables.lease(session_id)
+        expires_at(now_ms, ttl_ms)  # refuses a negative time to live, held or not
         check_lease_free(session_id, row, now_ms, self._tables.dead_owners)
         lease = granted_lease(
             session_id,

@@ -30,6 +30,7 @@ class SqlSessionLeases:
         """Take a session's lease with a new generation."""
         check_session_id(session_id)
         check_text(owner_id, what="owner id")
+        expires_at(0, ttl_ms)  # refuses a negative time to live, held or not
         token = self._store.new_id("token")
 
         async def script(tx: Tx) -> SessionLease:
