@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lash.agents import Agent, Limits
+    from lash.agents import Agent, Binding, CodeOptions, Limits
     from lash.errors import LashError, ToolError
     from lash.facade import Accepted, Runtime, Session, Turn, TurnResult, open
     from lash.tools import Attachment, Resource, Retry, Tool, ToolContext, file_tools, tool
@@ -25,6 +25,8 @@ __all__ = [
     "Agent",
     "Attachment",
     "AttachmentRef",
+    "Binding",
+    "CodeOptions",
     "GenerationOptions",
     "LashError",
     "Limits",
@@ -47,7 +49,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "lash.agents": ("Agent", "Limits"),
+    "lash.agents": ("Agent", "Binding", "CodeOptions", "Limits"),
     "lash.errors": ("LashError", "ToolError"),
     "lash.facade": ("Accepted", "Runtime", "Session", "Turn", "TurnResult", "open"),
     "lash.tools": ("Attachment", "Resource", "Retry", "Tool", "ToolContext", "file_tools", "tool"),

@@ -1,6 +1,7 @@
 """Definitions: what an agent is, and what a durable process is. Plain data and functions, no I/O."""
 
 from lash.agents.agent import Agent
+from lash.agents.code_options import Binding, CodeOptions
 from lash.agents.limits import Limits
 from lash.agents.process import (
     PROCESS_PROGRESS,
@@ -21,7 +22,9 @@ __all__ = [
     "PROCESS_YIELD",
     "WORK_EVENT_TYPES",
     "Agent",
+    "Binding",
     "ChildProcess",
+    "CodeOptions",
     "Limits",
     "ProcessContext",
     "ProcessDefinition",

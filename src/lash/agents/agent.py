@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lash.agents.code_options import CodeOptions
 from lash.agents.limits import Limits
 from lash.contracts import Model
 from lash.errors import LashError
 from lash.tools import Tool, ToolSet
 from lash.values import GenerationOptions
 
-_PROTOCOLS = ("tools",)
+_PROTOCOLS = ("tools", "code")
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
@@ -26,12 +27,14 @@ class Agent:
             `"local:smollm2"`), or an object that is a `lash.contracts.Model`.
         tools: Functions decorated with `lash.tool`; plain functions are decorated with the defaults.
         instructions: The system text.
-        protocol: How model and runtime talk: `"tools"` is native tool calling.
+        protocol: How model and runtime talk: `"tools"` is native tool calling; under `"code"` the model
+            writes programs that call the tools (docs/code-mode.md).
         plugins: Reserved for the plugins of an application; must be empty.
         output: The type of the final answer (a msgspec Struct, a dataclass, any type that msgspec can
             convert to), or a JSON Schema as a dict. None for plain text.
         generation: Temperature, output cap, and so on.
         limits: How much a turn may spend.
+        code: What programs may rely on, for `protocol="code"`.
 
     Raises:
         LashError: `agent_invalid`, listing everything that is wrong with the definition;
@@ -42,10 +45,11 @@ class Agent:
     model: str | Model
     tools: tuple[Tool[..., Any], ...]
     instructions: str | None
-    protocol: Literal["tools"]
+    protocol: Literal["tools", "code"]
     output: Any  # a type, or a JSON Schema
     generation: GenerationOptions
     limits: Limits
+    code: CodeOptions | None
 
     def __init__(
         self,
@@ -54,13 +58,14 @@ class Agent:
         model: str | Model,
         tools: Sequence[Any] = (),
         instructions: str | None = None,
-        protocol: Literal["tools"] = "tools",
+        protocol: Literal["tools", "code"] = "tools",
         plugins: Sequence[Any] = (),
         output: Any = None,
         generation: GenerationOptions | None = None,
         limits: Limits | None = None,
+        code: CodeOptions | None = None,
     ) -> None:
-        problems = _problems(name, model, protocol, plugins)
+        problems = _problems(name, model, protocol, plugins, code)
         if problems:
             raise LashError(
                 "agent_invalid", f"agent {name!r}: " + "; ".join(problems), agent=str(name), problems=problems
@@ -74,6 +79,7 @@ class Agent:
         set_field(self, "output", output)
         set_field(self, "generation", generation or GenerationOptions())
         set_field(self, "limits", limits or Limits())
+        set_field(self, "code", code)
 
     def with_model(self, model: str | Model) -> Agent:
         """Return the same agent on another model."""
@@ -86,10 +92,11 @@ class Agent:
             output=self.output,
             generation=self.generation,
             limits=self.limits,
+            code=self.code,
         )
 
 
-def _problems(name: Any, model: Any, protocol: Any, plugins: Any) -> list[str]:
+def _problems(name: Any, model: Any, protocol: Any, plugins: Any, code: Any) -> list[str]:
     """Return everything that is wrong, so that it can be mended in one go."""
     found = []
     if not isinstance(name, str) or not name.strip():
@@ -100,6 +107,8 @@ def _problems(name: Any, model: Any, protocol: Any, plugins: Any) -> list[str]:
         found.append(f'the model {model!r} names no provider; write "provider:name"')
     if protocol not in _PROTOCOLS:
         found.append(f"the protocol {protocol!r} is none of {', '.join(_PROTOCOLS)}")
+    if code is not None and protocol != "code":
+        found.append('code=… is for protocol="code"')
     if plugins:
         found.append("plugins are not supported by this version")
     return found

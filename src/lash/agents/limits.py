@@ -22,6 +22,11 @@ class Limits(Record, frozen=True, kw_only=True):
         approval_expiry_ms: How long a call waits for a person's approval; 7 days unless told otherwise.
         on_approval_expiry: What a call that nobody answered in time does: the model is told (`"tell_model"`),
             or the turn fails (`"fail_turn"`).
+        max_program_repairs: In code mode, how many answers in a row may be of no use (a program that fails, none
+            where one is needed) before the turn stops as `invalid_output`.
+        program_fuel: In code mode, the steps that one program may take: loop turns, calls, elements touched.
+        program_memory_bytes: In code mode, how much the variables of a program may hold.
+        program_time_ms: In code mode, how long a program may compute between two calls.
     """
 
     max_model_calls: int | None = 50
@@ -32,3 +37,7 @@ class Limits(Record, frozen=True, kw_only=True):
     max_repairs: int = 2
     approval_expiry_ms: int | None = 7 * 24 * 60 * 60 * 1000
     on_approval_expiry: Literal["tell_model", "fail_turn"] = "tell_model"
+    max_program_repairs: int = 5
+    program_fuel: int = 10_000_000
+    program_memory_bytes: int = 64 * 1024 * 1024
+    program_time_ms: int | None = 10_000

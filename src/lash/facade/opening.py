@@ -25,6 +25,7 @@ def open(
     max_concurrent_turns: int = 256,
     retention_ms: int | None = 7 * 24 * 3_600_000,
     work: bool = True,
+    frame_key: bytes = b"",
 ) -> Runtime:
     """Return a runtime over a database. Nothing is opened before `async with` (or `with`, in a script).
 
@@ -46,6 +47,10 @@ def open(
             default, None for ever. What is in the history, and the receipts of turns, is never deleted.
         work: False to only look and to accept: this runtime drives nothing.
 
+        frame_key: A secret of this deployment. Programs that wait (`protocol="code"`) are stored authenticated
+            with it, so that whoever can write the database still cannot forge one. Without it, damage is
+            found, forgery is not. Keep it: what was stored under another key is refused with `frame_key`.
+
     Raises:
         LashError: `backend_unknown_scheme`; `agent_duplicate` for two agents of one name;
             `invalid_argument` for a negative retention. On entering:
@@ -66,4 +71,5 @@ def open(
         max_concurrent_turns=max_concurrent_turns,
         retention_ms=retention_ms,
         work=work,
+        frame_key=frame_key,
     )

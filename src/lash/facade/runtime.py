@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lash.agents import Agent
 from lash.contracts import Database, EffectHost
@@ -41,6 +42,9 @@ from lash.values import (
     TurnState,
 )
 
+if TYPE_CHECKING:
+    from lash.runtime.code_turns import CodeMode
+
 T = TypeVar("T")
 
 
@@ -57,6 +61,7 @@ class Runtime:
         max_concurrent_turns: How many turns run at the same time.
         retention_ms: How long settled effects and queue rows are kept; None for ever.
         work: False to drive nothing.
+        frame_key: A secret that suspended programs are authenticated with; see `lash.open`.
 
     Raises:
         LashError: `agent_duplicate`; `invalid_argument` for a negative retention;
@@ -77,6 +82,7 @@ class Runtime:
         max_concurrent_turns: int = 256,
         retention_ms: int | None = DEFAULT_RETENTION_MS,
         work: bool = True,
+        frame_key: bytes = b"",
     ) -> None:
         self.database = database
         self.clock: Clock = clock or database.clock
@@ -94,6 +100,7 @@ class Runtime:
             effect_host=effect_host,
             lease_ttl_ms=lease_ttl_ms,
             retention_ms=_checked_retention(retention_ms),
+            frame_key=frame_key,
         )
         self._max_concurrent_turns = max_concurrent_turns
         self._work = work
@@ -357,9 +364,17 @@ class Runtime:
                 agent,
                 model=resolve_model(agent.model, clock=self.clock, ids=self.ids),
                 tools=tools,
-                code=AgentPrograms(agent, tools, secret=self._frame_key) if agent.protocol == "code" else None,
+                code=self._programs(agent, tools),
             )
         return bound
+
+    def _programs(self, agent: Agent, tools: ToolSet) -> CodeMode | None:
+        """Return what programs of an agent run in; None for an agent of another protocol."""
+        if agent.protocol != "code":
+            return None
+        from lash.runtime.code import AgentPrograms  # the language is loaded by those who use it
+
+        return AgentPrograms(agent, tools, secret=self._services.frame_key)
 
     def _only_agent(self, session_id: str) -> str:
         if len(self._agents) == 1:
@@ -381,6 +396,13 @@ class Runtime:
             raise LashError(
                 "runtime_closed", "this runtime is not open; use it inside `async with lash.open(…)`"
             )
+
+
+def _budget(agent: Agent) -> OutputBudget:
+    """Return how much of a tool's result reaches whoever called it: all of it, where that is a program."""
+    if agent.protocol == "code":
+        return OutputBudget(limit_bytes=agent.limits.program_memory_bytes, limit_lines=sys.maxsize)
+    return OutputBudget(limit_bytes=agent.limits.tool_output_bytes)
 
 
 def _checked_retention(retention_ms: int | None) -> int | None:

@@ -12,10 +12,8 @@ from lash.tools import ToolSet
 from lash.turn import (
     MessageDraft,
     OutputRule,
-    ToolsProtocol,
     TurnCause,
     TurnConfig,
-    TurnProtocol,
     submit_tool_spec,
 )
 from lash.values import (
@@ -48,8 +46,9 @@ class BoundAgent:
         self.code = code
         self.model = model
         self.tools = tools
+        parts = (agent.instructions or "", "" if code is None else code.section)
         self.surface = SurfaceSync(
-            instructions=agent.instructions or "",
+            instructions="\n\n".join(part for part in parts if part),
             tools=tuple(ToolRef(name=spec.name, digest=tools.digest(spec.name)) for spec in tools.specs()),
         )
         self._output = None if agent.output is None else OutputShape.of(agent.output)
@@ -57,10 +56,6 @@ class BoundAgent:
     @property
     def name(self) -> str:
         return self.agent.name
-
-    def turn_protocol(self) -> TurnProtocol:
-        """Return the protocol that its turns run by."""
-        return ToolsProtocol() if self.code is None else self.code.protocol()
 
     def turn_config(
         self, turn_id: str, input_: TurnInput | None, causes: tuple[TurnCause, ...]

@@ -7,7 +7,7 @@ the program's. A turn that is driven again runs its programs again, and the call
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,7 @@ from lash.runtime.tool_batches import ToolBatches
 from lash.runtime.tool_calls import ExecuteEffect
 from lash.runtime.turn_stop import TurnStop
 from lash.turn import RunCode, TurnProtocol
-from lash.values import ClaimedTurn, ExecFailure, ExecResponse, RuntimeScope, TurnInput
+from lash.values import ClaimedTurn, ConversationRecord, ExecFailure, ExecResponse, RuntimeScope, TurnInput
 
 if TYPE_CHECKING:
     from lash.runtime.bound_agent import BoundAgent
@@ -61,6 +61,14 @@ class CodeTurn:
 class CodeRunner(Protocol):
     """Runs the programs of one turn."""
 
+    def protocol(self) -> TurnProtocol:
+        """Return the protocol that the turn runs by."""
+        ...
+
+    def note(self, records: Iterable[ConversationRecord]) -> None:
+        """Take notice of what the turn has added to the conversation, before a program may look at it."""
+        ...
+
     async def run(self, effect: RunCode, scope: RuntimeScope, replay_key: str) -> ExecResponse | ExecFailure:
         """Run a program to its end.
 
@@ -81,10 +89,16 @@ class CodeRunner(Protocol):
 
 
 class CodeMode(Protocol):
-    """The code side of an agent: its protocol, and a runner a turn."""
+    """The code side of an agent: what it is told about programs, and a runner a turn."""
 
-    def protocol(self) -> TurnProtocol:
-        """Return the protocol that its turns run by."""
+    @property
+    def section(self) -> str:
+        """The part of the instructions that explains programs; a function of the agent's definition alone."""
+        ...
+
+    @property
+    def prose_may_answer(self) -> bool:
+        """Whether an answer without a program may end a turn."""
         ...
 
     def open(self, turn: CodeTurn) -> CodeRunner:

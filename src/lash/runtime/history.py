@@ -17,6 +17,7 @@ from lash.values import (
     EventNode,
     HistoryRef,
     Message,
+    ProtocolEvent,
     SessionNodePayload,
     SessionNodeRecord,
     ToolResultPart,
@@ -61,6 +62,7 @@ class History:
 
     def __init__(self) -> None:
         self._log: list[Message] = []
+        self.protocol_events: list[ProtocolEvent] = []
         self.attachments: list[AttachmentRef] = []  # what the messages refer to and a model may see
         self.leaf_node_id: str | None = None
         self.digest = ""
@@ -78,11 +80,18 @@ class History:
             if digest is None:
                 self.digest = rolling_digest(self.digest, node.payload)
             self.leaf_node_id = node.node_id
+            if isinstance(node.payload, EventNode) and isinstance(node.payload.event, ProtocolEvent):
+                self.protocol_events.append(node.payload.event)
             if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message):
                 self._log.append(node.payload.event)
                 self.attachments += seen_attachments(node.payload.event)
         if digest is not None:
             self.digest = digest
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages as they are now; a commit that comes later does not show in it."""
+        return MessageLog(self._log, len(self._log))
 
     def ref(self) -> HistoryRef:
         """Return how an envelope names this history."""

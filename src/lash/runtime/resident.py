@@ -34,6 +34,7 @@ class ResidentSession:
         self.frames: tuple[AgentFrameRecord, ...] = ()
         self.frame_id = f"{session_id}:frame:initial"
         self.checkpoint = HydratedSessionCheckpoint()
+        self.execution_state: bytes | None = None  # the body that `checkpoint` only refers to
 
     @property
     def turn_state(self) -> PersistedTurnState:
@@ -69,6 +70,7 @@ class ResidentSession:
         self.frames = read.agent_frames
         self.frame_id = read.current_agent_frame_id
         stored = read.checkpoint or HydratedSessionCheckpoint()
+        self.execution_state = stored.execution_state
         # References only: the next commit leaves the components as they are (contract 1.12, trap b).
         self.checkpoint = stored.replace(tool_state=None, plugin_snapshot=None, execution_state=None)
 

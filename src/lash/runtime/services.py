@@ -19,6 +19,7 @@ class RuntimeServices:
         effect_host: Overrides how effects are run and recorded; None drives them under the session lease,
             recorded in the database.
         lease_ttl_ms: How long a driver that has died without a trace keeps its session from others.
+        frame_key: The secret that suspended programs are authenticated with; empty for none.
         retention_ms: How long settled evidence is kept; None keeps it for ever.
     """
 
@@ -29,3 +30,4 @@ class RuntimeServices:
     effect_host: EffectHost | None = None
     lease_ttl_ms: int = 30_000
     retention_ms: int | None = DEFAULT_RETENTION_MS
+    frame_key: bytes = b""

@@ -92,6 +92,8 @@ async def commit_turn(
         resident.history.extend(nodes, digest)
         resident.frames = commit.agent_frames
         resident.config = commit.config
+        if execution_state is not None:
+            resident.execution_state = execution_state
         resident.checkpoint = HydratedSessionCheckpoint(
             turn_state=result.manifest.turn_state,
             tool_state_ref=result.manifest.tool_state_ref,

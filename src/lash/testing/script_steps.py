@@ -92,10 +92,11 @@ def steps_taken(request: ModelRequest) -> int:
     The messages of a turn share its id (`{turn id}:m{ordinal}`). Messages named another way belong to the
     turn that the last user message began.
     """
-    turn_id = _turn_of(request.messages[-1].id) if request.messages else None
+    # A protocol may show notes behind the turn's own messages; they are named otherwise.
+    turn_id = next((one for m in reversed(request.messages) if (one := _turn_of(m.id)) is not None), None)
     count = 0
     for message in reversed(request.messages):
-        if turn_id is not None and _turn_of(message.id) != turn_id:
+        if turn_id is not None and _turn_of(message.id) not in (turn_id, None):
             break
         if turn_id is None and message.role == "user":
             break

@@ -16,7 +16,7 @@ from lash.turn.actions import (
     StartModel,
     StartTools,
 )
-from lash.turn.code_notes import ANSWER_ORIGIN, OUTPUT_ORIGIN
+from lash.turn.code_notes import ANSWER_ORIGIN, OUTPUT_ORIGIN, OUTPUT_PREFIX
 from lash.turn.code_protocol import (
     LANGUAGE_TAGS,
     CodeProtocol,
@@ -43,7 +43,15 @@ from lash.turn.effects import (
     RunTools,
     SyncSurface,
 )
-from lash.turn.fences import BlockClosed, BlockOpened, FencedBlock, FenceScanner, ProseSeen, find_block
+from lash.turn.fences import (
+    BlockClosed,
+    BlockOpened,
+    FencedBlock,
+    FenceScanner,
+    ProseSeen,
+    Sighting,
+    find_block,
+)
 from lash.turn.machine import TurnMachine
 from lash.turn.protocol import ModelAnswer, ToolOutcome, TurnProtocol, TurnView
 from lash.turn.replies import (
@@ -63,6 +71,7 @@ __all__ = [
     "ANSWER_ORIGIN",
     "LANGUAGE_TAGS",
     "OUTPUT_ORIGIN",
+    "OUTPUT_PREFIX",
     "SNAPSHOT_VERSION",
     "Abandon",
     "Action",
@@ -104,6 +113,7 @@ __all__ = [
     "RunCode",
     "RunTools",
     "ScheduleFinalIteration",
+    "Sighting",
     "StartCheckpoint",
     "StartCode",
     "StartModel",

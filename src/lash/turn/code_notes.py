@@ -17,6 +17,7 @@ from lash.values.messages import MessageOrigin
 
 OUTPUT_ORIGIN = "code_output"
 ANSWER_ORIGIN = "code_answer"
+OUTPUT_PREFIX = "Output:\n"
 
 _NEARLY_FULL = ((1.0, "over"), (0.9, "almost full"), (0.6, "filling up"))
 _SUBMITTED_CHARS = 2_000
@@ -42,7 +43,9 @@ def output_text(result: ExecResponse, *, handle: str) -> str:
         parts.append(f"The program failed.\n{result.error}")
     if result.terminal_finish is not None:
         parts.append("[submitted]")
-    return "\n".join(parts) or "[the program ended; it printed nothing and submitted nothing]"
+    if not parts:
+        return "[the program ended; it printed nothing and submitted nothing]"
+    return OUTPUT_PREFIX + "\n".join(parts)
 
 
 def answer_text(value: object) -> str:

@@ -34,6 +34,7 @@ from lash.turn.actions import (
 from lash.turn.code_notes import (
     ANSWER_ORIGIN,
     OUTPUT_ORIGIN,
+    OUTPUT_PREFIX,
     answer_text,
     last_prose_note,
     misfit_text,
@@ -204,7 +205,7 @@ class CodeProtocol:
             step["error"] = result.error
         if result.observation_truncation:
             step["whole"] = list(result.observation_truncation)
-        if text == "".join(map(str, result.observations)):
+        if list(result.observations) == [text.removeprefix(OUTPUT_PREFIX)]:
             return (message,)  # the message says it all
         return (message, ProtocolEvent(plugin_id=self.id, payload=step))
 

@@ -1,0 +1,297 @@
+"""What a program of a turn asks for, done as effects of the turn.
+
+Every request of a program is a leaf effect with a key that is derived from the program's own and from how many
+it made before: `{program's key}:{call id}`. A program that is run again asks again and is answered from the
+journal. The members of one `await` run side by side; when one of them has to wait for something, the others
+are still run to their end, and what came of them is kept in `arrived`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+import msgspec
+
+from lash.contracts import EffectParked, RuntimeEffectLocalExecutor
+from lash.runtime.code.surface import CodeSurface
+from lash.runtime.code_turns import CodeTurn
+from lash.turn import RunCode, RunTools
+from lash.values import (
+    AwaitEvent,
+    AwaitEventOutcome,
+    CompletedToolCall,
+    EffectScope,
+    Json,
+    RuntimeEffectEnvelope,
+    RuntimeEffectKind,
+    RuntimeEffectOutcome,
+    RuntimeInvocation,
+    RuntimeScope,
+    ToolCallPart,
+    ToolCallRecord,
+    WaitDraft,
+    plain,
+)
+from lashlang import Effect, Failed, Ok
+
+Outcome = Ok | Failed
+
+# A sleep up to this long is slept here: giving the turn back and taking it up again costs more.
+_SHORT_SLEEP_MS = 1_000
+
+
+class EndedByTool(Exception):
+    """A call asked for the end of the turn: the program is not gone on with."""
+
+    def __init__(self, result: CompletedToolCall) -> None:
+        super().__init__(result.call_id)
+        self.result = result
+
+
+class ProcessRequests(Protocol):
+    """Does what programs ask of processes and triggers."""
+
+    def answers(self, request: Effect) -> bool:
+        """Whether this is such a request."""
+        ...
+
+    async def perform(self, request: Effect, program: ProgramEffects) -> Outcome:
+        """Do it.
+
+        Raises:
+            EffectParked: It waits for something.
+        """
+        ...
+
+
+class ProgramEffects:
+    """Answers the requests of one program of a turn.
+
+    Args:
+        turn: The turn.
+        surface: What the program may call.
+        effect: The program.
+        scope, replay_key: Where it runs, and the key that its effects' keys begin with.
+        requests: Who does what is neither a tool call nor a sleep.
+    """
+
+    def __init__(
+        self,
+        turn: CodeTurn,
+        surface: CodeSurface,
+        effect: RunCode,
+        scope: RuntimeScope,
+        replay_key: str,
+        requests: ProcessRequests | None = None,
+    ) -> None:
+        self.turn = turn
+        self.scope = scope
+        self.replay_key = replay_key
+        self.effect_id = effect.effect_id
+        self.calls: list[ToolCallRecord] = []
+        self.arrived: dict[int, Outcome] = {}
+        self.answered_bytes = 0
+        self.answered = 0
+        self._iteration = effect.iteration
+        self._surface = surface
+        self._requests = requests
+
+    async def answer(self, request: Effect, arrived: dict[int, Outcome]) -> Outcome | list[Outcome]:
+        """Return the outcome of a request, or of each of its members.
+
+        Args:
+            request: What the program asks for.
+            arrived: Outcomes of members that are known, by their index.
+
+        Raises:
+            EffectParked: Something has to be waited for; `arrived` has what came of the rest.
+            EndedByTool: A call asked for the end of the turn.
+            asyncio.CancelledError: The turn is to end.
+        """
+        members = request.members if request.kind == "join" else (request,)
+        self.arrived = dict(arrived)
+        missing = [(at, member) for at, member in enumerate(members) if at not in self.arrived]
+        self._stop_if_asked(missing)
+        tools = [(at, member) for at, member in missing if self._tool_of(member) is not None]
+        others = [(at, member) for at, member in missing if self._tool_of(member) is None]
+        work = [self._noted(at, self._perform(member)) for at, member in others]
+        if tools:
+            work.append(self._run_tools(tools))
+        await _all_ended(work)
+        outcomes = [self.arrived[at] for at in range(len(members))]
+        self._measure(outcomes)
+        return outcomes if request.kind == "join" else outcomes[0]
+
+    async def record(
+        self, name: str, body: Callable[[], Awaitable[Json]], *, effect_id: str | None = None
+    ) -> Json:
+        """Return what `body` gave when it ran, now or before: a leaf effect of the program.
+
+        Args:
+            name: Tells the effects of a program apart.
+            body: Runs when nothing is recorded.
+            effect_id: The effect's id, if it is not to be made of the name.
+        """
+        key = f"{self.replay_key}:{name}"
+        invocation = RuntimeInvocation.effect(
+            self.scope, effect_id or f"{self.effect_id}:{name}", RuntimeEffectKind.AWAIT_EVENT, key
+        )
+
+        async def run(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
+            return AwaitEventOutcome(value=await body())
+
+        outcome = await self.turn.execute(
+            RuntimeEffectEnvelope(invocation, AwaitEvent(key=key)), RuntimeEffectLocalExecutor.of(run)
+        )
+        assert isinstance(outcome, AwaitEventOutcome), "an event answers with its value"
+        return outcome.value
+
+    def is_recorded(self, name: str) -> bool:
+        """Whether the effect of that name was recorded before this drive."""
+        return f"{self.replay_key}:{name}" in self.turn.recorded
+
+    # --- one request
+
+    async def _perform(self, request: Effect) -> Outcome:
+        if request.kind == "sleep":
+            return await self._sleep(request)
+        if self._requests is not None and self._requests.answers(request):
+            return await self._requests.perform(request, self)
+        what = f"`{request.alias}.{request.name}`" if request.kind == "operation" else f"`{request.kind}`"
+        return Failed(f"there is nothing behind {what} any more")
+
+    async def _noted(self, at: int, work: Coroutine[Any, Any, Outcome]) -> None:
+        self.arrived[at] = await work
+
+    async def _sleep(self, request: Effect) -> Outcome:
+        name = f"sleep:{request_number(request)}"
+        services = self.turn.services
+        now_ms = services.clock.now_ms()
+        wanted = int(request.payload or 0)
+        due_ms = wanted if request.name == "until" else now_ms + wanted
+        lease = self.turn.claimed.lease
+
+        async def short() -> Json:
+            await services.clock.sleep_until(due_ms)
+            return None
+
+        async def long() -> Json:
+            draft = WaitDraft(
+                key=f"sleep:{self.replay_key}:{request_number(request)}",
+                scope_key=EffectScope.turn(lease.session_id, self.turn.claimed.turn_id).key,
+                kind="sleep",
+                deadline_ms=due_ms,
+            )
+            wait = await services.database.durable_waits.open_wait(draft)
+            if not wait.is_resolved:
+                raise EffectParked((wait.key,))
+            return None
+
+        await self.record(name, short if due_ms - now_ms <= _SHORT_SLEEP_MS else long)
+        return Ok()
+
+    # --- tools
+
+    def _tool_of(self, request: Effect) -> str | None:
+        return self._surface.tool_of(request.alias, request.name) if request.kind == "operation" else None
+
+    async def _run_tools(self, requests: list[tuple[int, Effect]]) -> None:
+        """Run the tool calls of one request side by side, through the pipeline that all calls go through."""
+        turn = self.turn
+        by_id = {f"p{self.effect_id}.{request_number(member)}": at for at, member in requests}
+        calls = tuple(
+            _call(f"p{self.effect_id}.{request_number(member)}", self._tool_of(member) or "", member.payload)
+            for _, member in requests
+        )
+        batch = turn.tools.prepare(
+            RunTools(effect_id=self.effect_id, iteration=self._iteration, calls=calls),
+            self.scope,
+            self.replay_key,
+        )
+        if any(call.effect == "idempotent" for call in batch.prepared):
+            # What these calls are made of must be on disk before their keys are used.
+            await turn.drain()
+        # When a call must wait, what ended beside it is in the journal, and is answered from there next time.
+        results = await turn.tools.settle(
+            batch, turn.execute, turn.replayed, turn.recorded, only_recorded=turn.stop.requested
+        )
+        replayed = {call_id for call_id, one in batch.envelopes.items() if one.replay_key in turn.replayed}
+        for call in calls:
+            result = next(one for one in results if one.call_id == call.call_id)
+            self.calls.append(_call_record(call, result, replayed=call.call_id in replayed))
+            if result.control is not None:
+                raise EndedByTool(result)
+            self.arrived[by_id[call.call_id]] = outcome_of(result)
+
+    def _stop_if_asked(self, missing: list[tuple[int, Effect]]) -> None:
+        """Do not begin anything once the turn is to end; what is recorded is still replayed."""
+        if not self.turn.stop.requested:
+            return
+        prefix = f"{self.replay_key}:"
+        names = [f"{prefix}p{self.effect_id}.{request_number(member)}" for _, member in missing]
+        if missing and not any(name in self.turn.recorded for name in names):
+            raise asyncio.CancelledError
+
+    def _measure(self, outcomes: list[Outcome]) -> None:
+        self.answered += 1
+        for outcome in outcomes:
+            self.answered_bytes += 64 + len(msgspec.json.encode(plain(outcome)))
+
+
+def request_number(request: Effect) -> str:
+    """Return which request of its program this is: equal in every run, different within one."""
+    return str(request.ordinal) if request.index < 0 else f"{request.ordinal}-{request.index}"
+
+
+def outcome_of(result: CompletedToolCall) -> Outcome:
+    """Return a tool's result as a program gets it."""
+    if result.is_error:
+        return Failed(str(result.content))
+    return Ok(result.content)
+
+
+def _call(call_id: str, tool: str, payload: Json) -> ToolCallPart:
+    """Return a call; one that was not given a record is refused by the pipeline, with a word to the model."""
+    if payload is None or payload == {"args": []}:
+        return ToolCallPart(call_id=call_id, name=tool)
+    if isinstance(payload, dict) and not (payload.keys() == {"args"} and isinstance(payload["args"], list)):
+        return ToolCallPart(call_id=call_id, name=tool, args=payload)
+    return ToolCallPart(call_id=call_id, name=tool, raw_args=json.dumps(payload))
+
+
+def _call_record(call: ToolCallPart, result: CompletedToolCall, *, replayed: bool) -> ToolCallRecord:
+    return ToolCallRecord(
+        call_id=call.call_id,
+        name=call.name,
+        args=call.args,
+        result=result.content,
+        is_error=result.is_error,
+        attempts=result.attempts,
+        duration_ms=result.duration_ms,
+        settled_rank=result.rank,
+        replayed=replayed,
+    )
+
+
+async def _all_ended(work: list[Coroutine[Any, Any, None]]) -> None:
+    """Run everything side by side to its end; then raise what must be raised, waits last and all together."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.wait(tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    problems = [task.exception() for task in tasks if not task.cancelled()]
+    if any(task.cancelled() for task in tasks):
+        raise asyncio.CancelledError
+    for problem in problems:
+        if problem is not None and not isinstance(problem, EffectParked):
+            raise problem
+    keys = [key for problem in problems if isinstance(problem, EffectParked) for key in problem.wait_keys]
+    if keys:
+        raise EffectParked(tuple(dict.fromkeys(keys)))
