@@ -6,16 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from lash.errors import LashError
@@ -43,7 +40,8 @@ from lash.values import (
 )
 
 from .process_model import Lease, Model, Process, Refused
-from .worlds import START_MS, World
+from .running import KINDS, WorldMachine, run_machine
+from .worlds import START_MS
 
 IDS = ("p1", "p2")
 SESSIONS = ("s1", "s2")
@@ -104,15 +102,13 @@ sensible = st.sampled_from(
 appends = sensible | sensible | st.tuples(types, payloads)
 
 
-class Processes(RuleBasedStateMachine):
+class Processes(WorldMachine):
     """Every step is done by model and database; what they say, and what is there then, must be the same."""
 
-    kind = "memory"
     leases = Bundle("leases")
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(self.kind)
         self.model = Model(START_MS)
 
     @initialize()
@@ -290,13 +286,6 @@ class Processes(RuleBasedStateMachine):
                 database[process_id, line.delivery.sequence] = line.batch_id
         return {"model": model, "database": database}
 
-    def teardown(self) -> None:
-        self.world.close()
-
-
-class ProcessesInAFile(Processes):
-    kind = "sqlite"
-
 
 def _registration(process_id: str) -> ProcessRegistration:
     return ProcessRegistration(id=process_id, input=ExternalInput()).with_extra_event_types(TYPES)
@@ -314,23 +303,9 @@ def _groups(carried: dict[tuple[str, int], Any]) -> set[frozenset[tuple[str, int
     }
 
 
-CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-def test_memory_does_what_the_model_does() -> None:
-    run_state_machine_as_test(
-        Processes,
-        settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS
-        ),
-    )
-
-
 @pytest.mark.heavy
-def test_sqlite_does_what_the_model_does() -> None:
-    run_state_machine_as_test(
-        ProcessesInAFile,
-        settings=settings(
-            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS
-        ),
-    )
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_histories_of_processes_agree_with_the_model(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    run_machine(Processes, kind, request, steps=25)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule
 
 from lash.errors import LashError
 from lash.values import (
@@ -18,7 +17,7 @@ from lash.values import (
     TriggerSubscriptionFilter,
 )
 
-from .worlds import World
+from .running import KINDS, WorldMachine, run_machine
 
 SESSIONS, SOURCES, KEYS = ("s1", "s2"), ("k1", "k2"), ("i1", "i2", "i3")
 
@@ -32,14 +31,11 @@ class Occurrence:
     states: dict[int, str] = field(default_factory=dict)
 
 
-class Triggers(RuleBasedStateMachine):
+class Triggers(WorldMachine):
     """Subscriptions are known by their number, occurrences by their idempotency key."""
-
-    kind = "memory"
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(self.kind)
         self.subscriptions: list[tuple[str, str, bool]] = []  # session, source key, enabled
         self.occurrences: dict[str, Occurrence] = {}
         self.ids: dict[str, str] = {}
@@ -156,13 +152,6 @@ class Triggers(RuleBasedStateMachine):
         occurrence.states.update(dict.fromkeys(new, "reserved"))
         return new
 
-    def teardown(self) -> None:
-        self.world.close()
-
-
-class TriggersInAFile(Triggers):
-    kind = "sqlite"
-
 
 def _draft(session_id: str, source_key: str) -> TriggerSubscriptionDraft:
     return TriggerSubscriptionDraft(
@@ -182,23 +171,7 @@ def _number(subscription: Any) -> int:
     return int(subscription.handle.removeprefix("trigger:"))
 
 
-CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-def test_memory_does_what_the_model_does() -> None:
-    run_state_machine_as_test(
-        Triggers,
-        settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=CHECKS
-        ),
-    )
-
-
 @pytest.mark.heavy
-def test_sqlite_does_what_the_model_does() -> None:
-    run_state_machine_as_test(
-        TriggersInAFile,
-        settings=settings(
-            max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS
-        ),
-    )
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_histories_of_triggers_agree_with_the_model(kind: str, request: pytest.FixtureRequest) -> None:
+    run_machine(Triggers, kind, request, steps=30)

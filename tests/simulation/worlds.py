@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lash.backends import open_database
 from lash.backends.memory import MemoryDatabase
 from lash.backends.sql import SqliteDatabase
 from lash.contracts import Database
@@ -29,15 +30,20 @@ class SetClock:
 
 
 class World:
-    """One database and, on a file, a second handle on it; calls alternate between the two."""
+    """One database and, except in memory, a second handle on it; calls alternate between the two."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, new_url: Callable[[], str] | None = None) -> None:
+        """Make a fresh database; `new_url` makes those of a server."""
         self.clock = SetClock()
         self._runner = asyncio.Runner()
         self._folder = tempfile.TemporaryDirectory()
         self.handles: list[Database] = []
         if kind == "memory":
             self.handles.append(MemoryDatabase(clock=self.clock))
+        elif kind == "postgres":
+            assert new_url is not None
+            url = new_url()
+            self.handles.extend(open_database(url, test_clock=self.clock) for _ in range(2))
         else:
             file = Path(self._folder.name) / "world.db"
             self.handles.extend(SqliteDatabase(file, clock=self.clock) for _ in range(2))
