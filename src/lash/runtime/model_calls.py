@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lash.contracts import EffectBody, ModelCallError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.history import seen_attachments
+from lash.runtime.prose_mask import ProseMask, Show
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.turn import AskModel, TurnConfig
@@ -39,7 +40,11 @@ from lash.values import (
     TextDelta,
     TextPart,
     TokenUsage,
+    TurnActivity,
 )
+
+Masking = Callable[[Show, str], ProseMask]
+"""Makes the mask of one answer, given how to show things and the row of its prose."""
 
 
 class ModelCalls:
@@ -90,12 +95,13 @@ class ModelCalls:
 
         async def ask(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
             self._activities.emit(ModelRequestStarted(iteration=effect.iteration))
-            streamed = _Streamed(self._activities, f"model:{effect.effect_id}")
+            streamed = _Streamed(self._activities, f"model:{effect.effect_id}", self._masking(effect))
             began_at_ms = self._services.clock.now_ms()
             try:
                 response = await self._agent.model.complete(
                     await self._request(effect, replay_key), streamed.receive
                 )
+                streamed.finish()
             except ModelCallError as error:
                 return LlmCallOutcome(result=error.failure, text_streamed=streamed.any_text)
             finally:
@@ -117,7 +123,7 @@ class ModelCalls:
         else:
             usage = result.usage
             if replayed or not outcome.text_streamed:
-                self._show(result, f"model:{effect.effect_id}", replayed=replayed)
+                self._show(effect, result, f"model:{effect.effect_id}", replayed=replayed)
         self._activities.emit(
             ModelRequestCompleted(
                 iteration=effect.iteration,
@@ -157,9 +163,23 @@ class ModelCalls:
         ids = {ref.id for ref in refs}
         return {attachment_id: (await store.get(attachment_id)).data for attachment_id in sorted(ids)}
 
-    def _show(self, response: ModelResponse, correlation_id: str, *, replayed: bool) -> None:
+    def _masking(self, effect: AskModel) -> Masking | None:
+        """Return what keeps programs out of the prose that is shown; None where answers hold none."""
+        code = self._agent.code
+        if code is None:
+            return None
+        row = f"code:{effect.iteration}"
+        return lambda show, prose_row: ProseMask(show, prose_row, row, prose_may_answer=code.prose_may_answer)
+
+    def _show(
+        self, effect: AskModel, response: ModelResponse, correlation_id: str, *, replayed: bool
+    ) -> None:
+        masking = self._masking(effect)
+        mask = None if masking is None else masking(self._activities.emit, correlation_id)
         for part in response.parts:
             match part:
+                case TextPart(text=text) if text and mask is not None:
+                    mask.feed(text, replayed=replayed)
                 case TextPart(text=text) if text:
                     self._activities.emit(AssistantTextDelta(text, replayed=replayed), correlation_id)
                 case ReasoningPart(text=text) if text:
@@ -168,12 +188,18 @@ class ModelCalls:
                     )
                 case _:
                     pass
+        if mask is not None:
+            mask.finish(replayed=replayed)
 
 
 class _Streamed:
     """Passes the stream of one call on, and knows what to take back when an attempt starts over."""
 
-    def __init__(self, activities: TurnActivities, correlation_id: str) -> None:
+    def __init__(
+        self, activities: TurnActivities, correlation_id: str, masking: Masking | None = None
+    ) -> None:
+        self._masking = masking
+        self._mask: ProseMask | None = None
         self._activities = activities
         self._correlation_id = correlation_id
         self._attempt = 1
@@ -184,16 +210,37 @@ class _Streamed:
         match event:
             case TextDelta(text=text, block=block):
                 self.any_text = True
-                self._activities.emit(AssistantTextDelta(text), self._row(block))
+                if self._masking is None:
+                    self._activities.emit(AssistantTextDelta(text), self._row(block))
+                else:
+                    self._masked(text, block)
             case ReasoningDelta(text=text, block=block):
                 self._activities.emit(AssistantReasoningDelta(text), self._row(f"{block}:reasoning"))
             case AttemptReset(attempt=attempt):
                 self._activities.emit(ModelAttemptReset(correlation_ids=tuple(self._shown)))
                 self._shown.clear()
+                self._mask = None
                 self.any_text = False
                 self._attempt = attempt
             case RetryStatus(wait_ms=wait_ms, attempt=attempt, max_attempts=most, reason=reason):
                 self._activities.emit(ModelRetry(wait_ms, attempt, most, reason))
+
+    def finish(self) -> None:
+        """The answer is over: show what was held back of it."""
+        if self._mask is not None:
+            self._mask.finish()
+
+    def _masked(self, text: str, block: str) -> None:
+        """Show more of an answer that may hold a program; its text parts are one text."""
+        if self._mask is None:
+            assert self._masking is not None, "asked only where there is one"
+            self._mask = self._masking(self._note_and_show, f"{self._correlation_id}:{self._attempt}:{block}")
+        self._mask.feed(text)
+
+    def _note_and_show(self, activity: TurnActivity, row: str) -> None:
+        if row not in self._shown:
+            self._shown.append(row)
+        self._activities.emit(activity, row)
 
     def _row(self, block: str) -> str:
         row = f"{self._correlation_id}:{self._attempt}:{block}"

@@ -2,8 +2,7 @@
 
 from lash.runtime.code.bound_values import turn_options
 from lash.runtime.code.mode import AgentPrograms
-from lash.runtime.code.stream import ProseMask
 from lash.runtime.code.surface import CodeSurface, code_surface
 from lash.runtime.code.variables import variable_lines
 
-__all__ = ["AgentPrograms", "CodeSurface", "ProseMask", "code_surface", "turn_options", "variable_lines"]
+__all__ = ["AgentPrograms", "CodeSurface", "code_surface", "turn_options", "variable_lines"]

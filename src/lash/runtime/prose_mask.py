@@ -8,7 +8,6 @@ reasoning, so that the text that is left at the end of a turn is always its answ
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from lash.turn import LANGUAGE_TAGS, BlockClosed, BlockOpened, FenceScanner, ProseSeen, Sighting
 from lash.values import (
@@ -22,8 +21,6 @@ from lash.values import (
 
 Show = Callable[[TurnActivity, str], None]
 """Shows an activity under a correlation id."""
-
-_CODE: Final = "code"
 
 
 class ProseMask:
