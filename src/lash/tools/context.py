@@ -70,7 +70,10 @@ class ToolInvocation:
         on_crash: Receives the exception of a tool that broke; the model gets only its type and text.
         clock: Measures `duration_ms`; without one it stays 0.
         approved: Whether a person has approved this call, for tools with `approval`.
-        processes: Starts and steers processes; None where there are none.
+        processes: Makes what starts and steers processes, afresh for each attempt: a second one then finds what
+            the first one has started. None where there are no processes.
+        process_id: The process that the call is, when it runs in the background.
+        emit_event: Appends an event to that process.
     """
 
     session_id: str
@@ -85,7 +88,9 @@ class ToolInvocation:
     on_crash: Callable[[ToolCrash], None] = log_crash
     clock: Clock | None = None
     approved: bool = False
-    processes: ToolProcesses | None = None
+    processes: Callable[[], ToolProcesses] | None = None
+    process_id: str | None = None
+    emit_event: Callable[[str, Json], Awaitable[None]] | None = None
 
 
 class ToolContext:
@@ -99,6 +104,7 @@ class ToolContext:
         "_closed",
         "_invocation",
         "_loop",
+        "_processes",
         "_resources",
         "attempt",
         "call_id",
@@ -128,6 +134,7 @@ class ToolContext:
         self._cancellation = cancellation or invocation.cancellation
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self._processes: ToolProcesses | None = None
         self.stored: list[AttachmentRef] = []  # by put_attachment; the call's result owns them
 
     @property
@@ -194,11 +201,33 @@ class ToolContext:
         Raises:
             LashError: `processes_unavailable` where the runtime runs none.
         """
-        if self._invocation.processes is None:
+        if self._processes is None:
+            if self._invocation.processes is None:
+                raise LashError(
+                    "processes_unavailable",
+                    f"tool {self.tool_name} was called where no processes can be started",
+                )
+            self._processes = self._invocation.processes()
+        return self._processes
+
+    @property
+    def process_id(self) -> str | None:
+        """The process that this call is, when it was started in the background; None inside a turn."""
+        return self._invocation.process_id
+
+    async def emit_event(self, event_type: str, payload: Json = None) -> None:
+        """Append an event to the process that this call is; `process.wake` with a `text` wakes its session.
+
+        Raises:
+            LashError: `processes_unavailable` inside a turn; `process_event_undeclared`, and what else
+                `ProcessRegistry.append_event` refuses.
+        """
+        if self._invocation.emit_event is None:
             raise LashError(
-                "processes_unavailable", f"tool {self.tool_name} was called where no processes can be started"
+                "processes_unavailable",
+                f"tool {self.tool_name} runs in a turn, which has no events of its own",
             )
-        return self._invocation.processes
+        await self._invocation.emit_event(event_type, payload)
 
     async def put_attachment(
         self, data: bytes, media_type: str = "application/octet-stream", label: str | None = None

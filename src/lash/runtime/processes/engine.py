@@ -38,9 +38,7 @@ class ProcessParked(EffectParked):
         frame: What `ProcessRun.frame` is when it is taken up again; None keeps what is stored.
     """
 
-    def __init__(
-        self, wait_keys: Sequence[str], *, frame: bytes | None = None
-    ) -> None:
+    def __init__(self, wait_keys: Sequence[str], *, frame: bytes | None = None) -> None:
         super().__init__(wait_keys)
         self.frame = frame
 

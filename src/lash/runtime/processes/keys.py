@@ -1,0 +1,30 @@
+"""The keys of the durable waits that belong to processes. None of them begins like the end of a process."""
+
+from __future__ import annotations
+
+from lash.runtime.processes.operations import Operation
+
+
+def wait_key(process_id: str, name: str) -> str:
+    """Return the key of `ctx.wait(name)`: what somebody outside resolves."""
+    return f"wait:{process_id}:{name}"
+
+
+def sleep_wait_key(operation: Operation) -> str:
+    """Return the key of a timer."""
+    return f"timer:{operation.replay_key}"
+
+
+def signal_wait_key(process_id: str, sequence: int) -> str:
+    """Return the key of the wait for the first signal after an event."""
+    return f"signal:{process_id}:{sequence}"
+
+
+def retry_wait_key(process_id: str, fencing_token: int) -> str:
+    """Return the key of the pause after a run that the machinery has failed."""
+    return f"retry:{process_id}:{fencing_token}"
+
+
+def turn_wait_key(session_id: str, turn_id: str) -> str:
+    """Return the key of the wait for the end of a turn of a child session."""
+    return f"turn:{session_id}:{turn_id}"
