@@ -24,8 +24,8 @@ import psycopg
 _KEEPER = """
 umask 077
 "$1/initdb" -D "$2/data" -U lash --auth=trust -E UTF8 --locale=C --no-sync --no-instructions >"$2/log" 2>&1 || exit 1
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c full_page_writes=off -c jit=off \\
-    -c max_connections=300 -c shared_buffers=32MB -c autovacuum=off -c lash.restart_grace_ms=0 >>"$2/log" 2>&1 &
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c jit=off -c max_connections=300 \\
+    -c lash.restart_grace_ms=0 $3 >>"$2/log" 2>&1 &
 trap '' INT TERM
 cat >/dev/null
 "$1/pg_ctl" -D "$2/data" -m fast -t 20 -s stop >>"$2/log" 2>&1 ||
@@ -33,6 +33,7 @@ cat >/dev/null
 rm -rf "$2"
 """
 _START_SECONDS = 60
+_QUICK = "-c fsync=off -c full_page_writes=off -c shared_buffers=32MB -c autovacuum=off"
 
 
 class NotRunning(Exception):
@@ -42,12 +43,17 @@ class NotRunning(Exception):
 class PostgresServer:
     """A running server, and databases on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_durable: bool = False) -> None:
         """Start a server.
+
+        Args:
+            is_durable: Run it with PostgreSQL's own settings, as benchmarks want it; tests want it quick, and
+                kill its processes only, never the machine.
 
         Raises:
             NotRunning: With the reason.
         """
+        self._settings = "" if is_durable else _QUICK
         self._account = _unprivileged_account()
         self.folder = Path(tempfile.mkdtemp(prefix="lash-pg-"))
         if self._account is not None:
@@ -106,7 +112,7 @@ class PostgresServer:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER, "sh", str(self._programs), str(self.folder)],
+            ["/bin/sh", "-c", _KEEPER, "sh", str(self._programs), str(self.folder), self._settings],
             stdin=subprocess.PIPE,
             **self._apart(),
         )
