@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lash.errors import LashError, ToolError
     from lash.facade import Accepted, Runtime, Session, Turn, TurnResult, open
     from lash.tools import Attachment, Resource, Retry, Tool, ToolContext, file_tools, tool
+    from lash.tracing import Trace
     from lash.values import AttachmentRef, GenerationOptions, TokenUsage, TurnEvent, TurnInput
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "Tool",
     "ToolContext",
     "ToolError",
+    "Trace",
     "Turn",
     "TurnEvent",
     "TurnInput",
@@ -53,6 +55,7 @@ _HOMES = {
     "lash.errors": ("LashError", "ToolError"),
     "lash.facade": ("Accepted", "Runtime", "Session", "Turn", "TurnResult", "open"),
     "lash.tools": ("Attachment", "Resource", "Retry", "Tool", "ToolContext", "file_tools", "tool"),
+    "lash.tracing": ("Trace",),
     "lash.values": ("AttachmentRef", "GenerationOptions", "TokenUsage", "TurnEvent", "TurnInput"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -27,6 +27,7 @@ _COMMANDS = {
     "model": ("lash.cli.model", "fetch a local model"),
     "lang": ("lash.cli.lang", "check, format and run lashlang programs"),
     "conformance": ("lash.cli.conformance", "hold a backend to the contracts, case by case"),
+    "trace": ("lash.cli.trace", "make a page of a trace"),
     "demo": ("lash.cli.demo", "kill a turn with SIGKILL and watch it being finished"),
 }
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lash.agents import Agent
     from lash.contracts import AttachmentStore
     from lash.facade.runtime import Runtime
+    from lash.tracing import TraceLike
     from lash.values import Clock, IdSource
 
 
@@ -24,6 +25,7 @@ def open(
     lease_ttl_ms: int = 30_000,
     max_concurrent_turns: int = 256,
     retention_ms: int | None = 7 * 24 * 3_600_000,
+    trace: TraceLike | None = None,
     work: bool = True,
     frame_key: bytes = b"",
 ) -> Runtime:
@@ -45,6 +47,9 @@ def open(
         max_concurrent_turns: How many turns run at the same time.
         retention_ms: How long settled effects and settled queue rows are kept as evidence: seven days by
             default, None for ever. What is in the history, and the receipts of turns, is never deleted.
+        trace: Where to write what turns do and how long it takes: a path for JSON lines (`lash trace view`
+            shows them), a sink such as `lash.tracing.otel.OTelTraceSink`, or a `lash.Trace` that also says
+            whether content is kept (it is not by default) and what is redacted.
         work: False to only look and to accept: this runtime drives nothing.
 
         frame_key: A secret of this deployment. Programs that wait (`protocol="code"`) are stored authenticated
@@ -70,6 +75,7 @@ def open(
         lease_ttl_ms=lease_ttl_ms,
         max_concurrent_turns=max_concurrent_turns,
         retention_ms=retention_ms,
+        trace=trace,
         work=work,
         frame_key=frame_key,
     )

@@ -31,6 +31,7 @@ from lash.runtime import (
 )
 from lash.system import RandomIds
 from lash.tools import OutputBudget, Resources, SerialLanes, ToolSet, ToolThreads
+from lash.tracing import TraceLike, Tracer, as_trace
 from lash.values import (
     CancelAnswer,
     Clock,
@@ -60,6 +61,7 @@ class Runtime:
         lease_ttl_ms: How long a vanished driver keeps its session from others.
         max_concurrent_turns: How many turns run at the same time.
         retention_ms: How long settled effects and queue rows are kept; None for ever.
+        trace: Where traces go; see `lash.open`.
         work: False to drive nothing.
         frame_key: A secret that suspended programs are authenticated with; see `lash.open`.
 
@@ -81,6 +83,7 @@ class Runtime:
         lease_ttl_ms: int = 30_000,
         max_concurrent_turns: int = 256,
         retention_ms: int | None = DEFAULT_RETENTION_MS,
+        trace: TraceLike | None = None,
         work: bool = True,
         frame_key: bytes = b"",
     ) -> None:
@@ -92,6 +95,9 @@ class Runtime:
         self._agents = _by_name(agents)
         self._resources = resources
         self._bus = ActivityBus(clock=self.clock, incarnation=self.ids.new("live"))
+        self._tracer = None if trace is None else Tracer(as_trace(trace))
+        if self._tracer is not None:
+            self._bus.listen(self._tracer.hear)
         self._services = RuntimeServices(
             database=database,
             clock=self.clock,
@@ -129,6 +135,8 @@ class Runtime:
         for agent in self._bound.values():
             await agent.model.close()
         await self.database.close()
+        if self._tracer is not None:
+            self._tracer.close()
 
     async def __aenter__(self) -> Self:
         try:
