@@ -90,3 +90,8 @@ def process_wait_key(process_id: str) -> str:
 def process_of_wait_key(key: str) -> str | None:
     """Return the process whose end a key stands for, or None for any other key."""
     return key.removeprefix("process:") if key.startswith("process:") else None
+
+
+def turn_wait_key(session_id: str, turn_id: str) -> str:
+    """Return the key of the wait for the end of a child session's turn: its commit resolves it, if it is open."""
+    return f"turn:{session_id}:{turn_id}"

@@ -8,6 +8,7 @@ import msgspec
 
 from lash.backends.memory.effect_table import StoredEffect
 from lash.backends.memory.manifest import stamp_attachments
+from lash.backends.memory.parking import resolve_key
 from lash.backends.memory.queue_table import StoredBatch
 from lash.backends.memory.tables import StoredHead, StoredNode, StoredStamp, Tables
 from lash.rules.blobs import bare_refs, component_blobs
@@ -30,6 +31,8 @@ from lash.values import (
     TurnSettlement,
     checkpoint_manifest,
     checkpoint_ref,
+    is_child_session,
+    turn_wait_key,
 )
 
 
@@ -223,5 +226,8 @@ def _settle(
     scope_key = EffectScope.turn(commit.session_id, settlement.receipt.turn_id).key
     tables.effects.put(*effects)
     tables.waits.remove(lambda wait: wait.scope_key == scope_key)
+    end = turn_wait_key(commit.session_id, settlement.receipt.turn_id)
+    if is_child_session(commit.session_id) and tables.waits.find(end) is not None:
+        resolve_key(tables, end, None)
     if settlement.lease is not None:
         tables.leases[commit.session_id] = released(tables.lease(commit.session_id))

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lash.contracts import EffectParked, RuntimeEffectController
+from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.services import RuntimeServices
 from lash.tools import Cancellation
 from lash.values import (
+    EffectRecord,
     EffectScope,
     Json,
     ProcessAwaitOutput,
@@ -54,6 +56,7 @@ class ProcessRun(Protocol):
         scope: The scope of its effects.
         cancellation: Raised when somebody has asked to cancel the process.
         cancel_reason: Why, once it is raised.
+        attachments: Where the process keeps bytes: with the session that owns it.
     """
 
     process: ProcessRecord
@@ -61,9 +64,15 @@ class ProcessRun(Protocol):
     agents: Mapping[str, BoundAgent]
     cancellation: Cancellation
     cancel_reason: str | None
+    attachments: SessionAttachments
 
     @property
     def scope(self) -> EffectScope: ...
+
+    @property
+    def recorded(self) -> Sequence[EffectRecord]:
+        """The journal of the process, as it was when this run began."""
+        ...
 
     @property
     def effects(self) -> RuntimeEffectController: ...
@@ -90,6 +99,10 @@ class ProcessRun(Protocol):
         A run that is repeated appends what it appended before: give each event a replay key that says which
         event of the run it is.
         """
+        ...
+
+    def report(self, payload: Json) -> None:
+        """Append a `process.progress` event some time soon; the last ones may be lost with this process."""
         ...
 
     async def wait_any(self, wait_keys: Sequence[str]) -> None:

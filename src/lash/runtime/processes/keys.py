@@ -23,8 +23,3 @@ def signal_wait_key(process_id: str, sequence: int) -> str:
 def retry_wait_key(process_id: str, fencing_token: int) -> str:
     """Return the key of the pause after a run that the machinery has failed."""
     return f"retry:{process_id}:{fencing_token}"
-
-
-def turn_wait_key(session_id: str, turn_id: str) -> str:
-    """Return the key of the wait for the end of a turn of a child session."""
-    return f"turn:{session_id}:{turn_id}"

@@ -9,13 +9,13 @@ from typing import Any
 from lash.agents import WORK_EVENT_TYPES, Agent, ProcessDefinition
 from lash.errors import LashError
 from lash.runtime.bound_agent import BoundAgent
-from lash.runtime.processes.children import DEPTH_MAX, depth_of
 from lash.runtime.processes.environment import environment_of, keep_environment
 from lash.runtime.processes.subagents import answer_of, subagent_input
 from lash.runtime.services import RuntimeServices
 from lash.tools import Tool
 from lash.values import (
     CORE_EVENT_TYPES,
+    SUBAGENT_DEPTH_MAX,
     CausalRef,
     CompletedToolCall,
     Json,
@@ -31,6 +31,7 @@ from lash.values import (
     SelectTemplate,
     ToolCallInput,
     ToolCallPart,
+    session_depth,
 )
 
 DEFAULT_DEPTH = 3
@@ -185,12 +186,12 @@ def check_depth(parent_session_id: str, depth_limit: int) -> None:
     Raises:
         LashError: `subagent_depth_exceeded`.
     """
-    limit = min(depth_limit, DEPTH_MAX)
-    if depth_of(parent_session_id) >= limit:
+    limit = min(depth_limit, SUBAGENT_DEPTH_MAX)
+    if session_depth(parent_session_id) >= limit:
         raise LashError(
             "subagent_depth_exceeded",
-            f"session {parent_session_id!r} is {depth_of(parent_session_id)} agents deep, and {limit} are allowed; "
-            "let this agent do the work itself",
+            f"session {parent_session_id!r} is {session_depth(parent_session_id)} agents deep, and {limit} are "
+            "allowed; let this agent do the work itself",
             session_id=parent_session_id,
             limit=limit,
         )

@@ -8,7 +8,6 @@ from lash.contracts import Database
 from lash.errors import LashError
 from lash.runtime.output import OutputShape
 from lash.runtime.processes.awaiting import existing_process
-from lash.runtime.processes.children import child_session_id
 from lash.turn import tidy_text
 from lash.values import (
     CausalRef,
@@ -23,6 +22,7 @@ from lash.values import (
     TurnInput,
     TurnReceipt,
     TurnStatus,
+    child_session_id,
 )
 
 SUBAGENT_LABEL = "subagent"

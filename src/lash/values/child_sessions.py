@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-from lash.values import stable_hash
+from lash.values.hashing import stable_hash
 
 _SUFFIX = re.compile(r"/sub-[0-9a-f]{16}\Z")
 
-DEPTH_MAX = 5  # rule of runtime 4.9: no agent is further from its root
+SUBAGENT_DEPTH_MAX = 5  # runtime 4.9: no agent is further from its root
 
 
 def child_session_id(parent_session_id: str, process_id: str) -> str:
@@ -26,7 +26,12 @@ def parent_session_id(session_id: str) -> str | None:
     return None if match is None else session_id[: match.start()]
 
 
-def ancestors(session_id: str) -> tuple[str, ...]:
+def is_child_session(session_id: str) -> bool:
+    """Whether a session works for another one."""
+    return _SUFFIX.search(session_id) is not None
+
+
+def session_ancestors(session_id: str) -> tuple[str, ...]:
     """Return the parents of a session, the nearest first; nothing for one that is no child."""
     found: list[str] = []
     parent = parent_session_id(session_id)
@@ -36,6 +41,6 @@ def ancestors(session_id: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def depth_of(session_id: str) -> int:
+def session_depth(session_id: str) -> int:
     """Return how many agents stand above a session's: 0 for one that a user has begun."""
-    return len(ancestors(session_id))
+    return len(session_ancestors(session_id))
