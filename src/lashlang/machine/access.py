@@ -7,18 +7,11 @@ and an image by comparing with its five known names.
 from __future__ import annotations
 
 from lashlang.machine.fault import Fault, type_error, value_error
-from lashlang.machine.meter import ENTRY_COST, Meter
+from lashlang.machine.meter import Meter
 from lashlang.machine.operators import add
-from lashlang.machine.values import (
-    MAX_ITEMS,
-    Image,
-    Value,
-    kind,
-    preview,
-    stringify,
-    to_index,
-    to_text,
-)
+from lashlang.machine.sizes import ENTRY_COST
+from lashlang.machine.texts import stringify
+from lashlang.machine.values import MAX_ITEMS, Image, Value, kind, preview, to_index, to_text
 
 
 def field(target: Value, name: str) -> Value:
@@ -91,7 +84,7 @@ def _put(h: Meter, container: Value, step: Value, value: Value) -> None:
     if t is dict:
         key = to_text(step, "a record key")
         if key not in container:
-            h.take(ENTRY_COST)
+            h.take(ENTRY_COST + len(key))
             if len(container) >= MAX_ITEMS:
                 h.entries(len(container) + 1)
         container[key] = value
@@ -155,4 +148,5 @@ def unwrap(h: Meter, wrapper: Value, what: str = "") -> Value:
 def unwrap_message(h: Meter, error: Value, what: str = "") -> str:
     """The text of a failed `?`."""
     text = "unknown error" if error is None else stringify(h, error)
+    h.text(len(text))
     return f"`?` unwrapped failed {what}: {text}" if what else f"`?` unwrapped a failure: {text}"

@@ -30,13 +30,14 @@ FRAME_ABI: Final = 1
 class CompiledBody:
     """One body in both forms."""
 
-    __slots__ = ("_plans", "body", "generated", "initial", "numbers")
+    __slots__ = ("_plans", "body", "generated", "initial", "names", "numbers")
 
     def __init__(self, body: ir.Body, generated: codegen.Generated) -> None:
         self.body = body
         self.generated = generated
         self.initial = tuple([ir.initial(slot) for slot in body.slots])
         self.numbers = {slot: number for number, slot in enumerate(body.slots)}
+        self.names = frozenset(body.variables)
         self._plans: dict[str, list[tuple[int, str]]] = {}
 
     def plan(self, site: ir.Site, hidden: frozenset[str]) -> list[tuple[int, str]]:

@@ -31,6 +31,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         error: the error, for `error`; its place is in it.
         printed: what it printed, as JSON data.
         globals: the foreground's variables, for the next block.
+        lost: variables that are too large to be kept, see `Execution.lost`.
         fuel_used: units of fuel.
         effects: how many effects it asked for.
         frame: for `waiting`, the run as data.
@@ -41,6 +42,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     error: LangError | None = None
     printed: tuple[Value, ...] = ()
     globals: dict[str, Value] = {}
+    lost: tuple[str, ...] = ()
     fuel_used: int = 0
     effects: int = 0
     frame: Frame | None = None
@@ -54,12 +56,14 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def result_of(run: Execution) -> RunResult:
     """The result of a run that has ended or waits."""
+    kept, lost = run.variables() if run.entry == "main" else ({}, ())
     return RunResult(
         state=run.state,
         value=run.value,
         error=run.error,
         printed=tuple(run.printed),
-        globals=run.globals if run.entry == "main" else {},
+        globals=kept,
+        lost=lost,
         fuel_used=run.fuel_used,
         effects=run.ordinal,
         frame=Frame.of(run) if run.state == "waiting" else None,

@@ -10,18 +10,18 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Literal
+from typing import Final, Literal
 
 from lashlang.errors import LangError
 from lashlang.machine import ir
-from lashlang.machine.border import from_host, to_host
+from lashlang.machine.border import Crossing, from_host, keepable, to_host
 from lashlang.machine.code import Code
 from lashlang.machine.codegen import PARK, Failure, Left
 from lashlang.machine.effects import Effect, Failed, HostError, Ok, Outcome
 from lashlang.machine.fault import Fault, Halt
 from lashlang.machine.meter import CODE_NAME, Limits, Meter, generated_roots
 from lashlang.machine.requests import Requests
-from lashlang.machine.values import IDLE, UNSET, Unset, Value
+from lashlang.machine.values import IDLE, MAX_ITEMS, UNSET, Unset, Value
 
 State = Literal["ready", "waiting", "finished", "continued", "failed", "error"]
 """`finished`: `submit` or `finish`; `continued`: the end was reached; `failed`: `fail`; `error`: see
@@ -30,6 +30,8 @@ State = Literal["ready", "waiting", "finished", "continued", "failed", "error"]
 Perform = Callable[[Effect], Outcome | Sequence[Outcome] | Unset]
 """A host: gives the outcome of an effect (of each member, for a join), or `LATER`."""
 
+_RESTORE_BYTES: Final = 2**28
+"""A pending effect may be this large when it is made again, whatever the bounds of the resumed run are."""
 _ENDS: dict[int, State] = {0: "finished", -1: "failed", -2: "continued"}
 
 
@@ -75,6 +77,7 @@ class Execution:
         self._args: tuple[Value, ...] = ()
         self._answer: Value = None
         self._given: dict[str, object] = dict(values or {})
+        self._passed: dict[str, Value] | None = None
         self._bind(self._given)
         self._bind(projected or {})
         if entry != "main":
@@ -86,10 +89,12 @@ class Execution:
         """Put host values into the variables that the body names."""
         numbers = {name: number for number, name in enumerate(self.compiled.body.variables)}
         slots = list(self.slots)
+        crossing = Crossing(self.meter)
         try:
             for name, value in values.items():
                 if name in numbers:
-                    slots[numbers[name]] = from_host(self.meter, value)
+                    crossing.parts_left = MAX_ITEMS
+                    slots[numbers[name]] = from_host(self.meter, value, crossing)
         except Fault as fault:
             raise LangError(fault.code, f"`{name}`: {fault.message}", name=name) from None
         except Halt as halt:
@@ -105,15 +110,29 @@ class Execution:
 
     @property
     def globals(self) -> dict[str, Value]:
-        """The foreground's variables now, with those it was given and never named; as the program's own values."""
-        body = self.compiled.body
-        found = dict(self._given)
-        for name, value in zip(body.variables, self.slots, strict=False):
-            if value is UNSET:
-                found.pop(name, None)
-            elif name not in self.code.projected:
-                found[name] = value
-        return found
+        """The foreground's variables now, with those it was given and never named; as the program's own values.
+
+        Containers may be shared between them, but all together they are bounded as trees: those in `lost` are left
+        out.
+        """
+        return self.variables()[0]
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The variables that `globals` leaves out, because no host could take them written out: they have more than
+        1,000,000 parts, nest deeper than 64 levels, or are together larger than `Limits.memory_bytes`.
+        """
+        return self.variables()[1]
+
+    def variables(self) -> tuple[dict[str, Value], tuple[str, ...]]:
+        """`globals` and `lost`, found together."""
+        pairs = zip(self.compiled.body.variables, self.slots, strict=False)
+        bound = {name: value for name, value in pairs if value is not UNSET}
+        own = {name: value for name, value in bound.items() if name not in self.code.projected}
+        kept = keepable(own, self.meter.limits.memory_bytes)
+        found = {name: value for name, value in self._given.items() if name not in self.compiled.names}
+        found.update({name: value for name, value in own.items() if name in kept})
+        return found, tuple(name for name in own if name not in kept)
 
     # --- what a frame writes down ---
 
@@ -128,11 +147,22 @@ class Execution:
         return self.compiled.body.sites[self._site - 1], self._args
 
     def passed_on(self) -> dict[str, Value]:
-        """Given variables that the program does not name."""
+        """Given variables that the program does not name, checked like those that it does.
+
+        Raises:
+            LangError: `invalid_host_value`.
+        """
         if not self._given:
             return {}
-        named = set(self.compiled.body.variables)
-        return {name: value for name, value in self._given.items() if name not in named}
+        if self._passed is not None:
+            return self._passed
+        free = Meter(Limits(fuel=2**62, memory_bytes=2**62))
+        others = {name: value for name, value in self._given.items() if name not in self.compiled.names}
+        try:
+            self._passed = {name: from_host(free, value) for name, value in others.items()}
+        except Fault as fault:
+            raise LangError(fault.code, fault.message) from None
+        return self._passed
 
     def restore(
         self,
@@ -154,14 +184,16 @@ class Execution:
                 held[self.compiled.numbers[slot]] = UNSET
         for name, value in slots.items():
             if name[0] == "r":
-                held[numbers["q" + name[1:]]] = range(*map(int, value.split()))
+                name = "q" + name[1:]
+                held[numbers[name]] = _fitting(name, range(*map(int, value.split())))
             else:
                 held[numbers[name]] = _fitting(name, value)
         self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)
-        spent = (self.meter.fuel, self.meter.mem)
-        self.meter.fuel = self.meter.mem = 2**62  # it was paid for when it was asked the first time
-        self.effect = self._requests.effect(site, args, ordinal - 1)
-        self.meter.fuel, self.meter.mem = spent
+        self._passed = dict(given)
+        # It was paid for when it was asked the first time, perhaps within larger bounds.
+        room = max(self.meter.limits.memory_bytes, _RESTORE_BYTES)
+        free = Meter(Limits(fuel=2**62, memory_bytes=room))
+        self.effect = Requests(free, self.run_id).effect(site, args, ordinal - 1)
         self.state = "waiting"
 
     # --- running ---
@@ -350,6 +382,8 @@ def _fitting(name: str, value: Value) -> Value:
     wanted = allowed.get(name[0])
     if (wanted is not None and type(value) not in wanted) or (wanted is None and type(value) is range):
         raise ValueError(f"slot `{name}` holds a {type(value).__name__}")
+    if type(value) is range and len(value) > MAX_ITEMS:
+        raise ValueError(f"slot `{name}` holds a range of too many numbers")
     return value
 
 

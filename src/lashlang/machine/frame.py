@@ -19,18 +19,20 @@ from lashlang.machine.code import Code
 from lashlang.machine.codec import decode_values, encode_values
 from lashlang.machine.effects import Failed, Ok, Outcome
 from lashlang.machine.execution import Execution
-from lashlang.machine.fault import Fault
+from lashlang.machine.fault import Fault, Halt
 from lashlang.machine.meter import Limits
 from lashlang.machine.values import IDLE, UNSET, Value
 
 MAGIC: Final = b"lashF"
-VERSION: Final = 1
+VERSION: Final = 2
 _MAC_BYTES: Final = 32
 _HEAD: Final = len(MAGIC) + 2
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
+class Frame(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything that a waiting run is.
+
+    Its values share their containers, so that no tree of theirs is bounded: compare and store a frame as bytes.
 
     Attributes:
         code_ref: which program, exactly.
@@ -40,7 +42,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         ordinal: how many effects it asked for, the pending one included.
         args: the evaluated arguments of the pending effect.
         slots: what is bound, by stable name.
-        meter: fuel outside the slice and in it, memory until the next count outside the slice and in it.
+        meter: fuel outside the slice and in it, memory until the next count outside the slice and in it, and the bytes
+            that were printed.
         outcomes: of a join, what has arrived so far, by member.
         given: session variables that the program does not name and only passes on.
     """
@@ -52,9 +55,18 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     ordinal: int
     args: tuple[Value, ...]
     slots: dict[str, Value]
-    meter: tuple[int, int, int, int]
+    meter: tuple[int, int, int, int, int]
     outcomes: dict[int, Outcome] = {}
     given: dict[str, Value] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frame) and self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        return hash((self.run_id, self.ordinal, self.site))
+
+    def __repr__(self) -> str:
+        return f"<Frame of {self.run_id!r} at {self.site!r}, effect {self.ordinal}>"
 
     @classmethod
     def of(cls, run: Execution, outcomes: Mapping[int, Outcome] | None = None) -> Frame:
@@ -82,7 +94,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             ordinal=run.ordinal,
             args=args,
             slots=slots,
-            meter=(run.meter.fuel, run.meter.f, run.meter.mem, run.meter.m),
+            meter=run.meter.state(),
             outcomes=dict(outcomes or {}),
             given=run.passed_on(),
         )
@@ -116,10 +128,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def _from_values(cls, values: list[Value]) -> Frame:
-        if len(values) < 12 or [type(value) for value in values[:12]] != [str] * 4 + [int] * 8:
+        if len(values) < 13 or [type(value) for value in values[:13]] != [str] * 4 + [int] * 9:
             raise LangError("frame_codec", "the frame's head is damaged")
-        code_ref, entry, run_id, site, ordinal, fuel, f, mem, m, args, slots, given = values[:12]
-        rest = _Rest(values[12:])
+        code_ref, entry, run_id, site, ordinal = values[:5]
+        args, slots, given = values[10:13]
+        rest = _Rest(values[13:])
         names, others = rest.names(slots), rest.names(given)
         bound = dict(zip(names, rest.take(slots), strict=True))
         passed = dict(zip(others, rest.take(given), strict=True))
@@ -129,7 +142,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             run_id=run_id,
             site=site,
             ordinal=ordinal,
-            meter=(fuel, f, mem, m),
+            meter=tuple(values[5:10]),
             slots=bound,
             given=passed,
             args=tuple(rest.take(args)),
@@ -168,9 +181,18 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
                 clock=clock,
                 run_id=self.run_id,
             )
-            run.meter.fuel, run.meter.f, run.meter.mem, run.meter.m = self.meter
+            run.meter.restore(self.meter)
             run.restore(self.site, self.ordinal, self.args, self.slots, self.given)
-        except (LangError, Fault, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (
+            LangError,
+            Fault,
+            Halt,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             if isinstance(error, LangError) and error.code == "invalid_host_value":
                 raise  # the host's own bindings, not the frame
             raise LangError("frame_stale", f"the frame does not fit its program: {error}") from None

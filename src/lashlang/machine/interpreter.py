@@ -14,11 +14,12 @@ from lashlang.machine import access, ir, operators
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
-from lashlang.machine.codegen import reject, say, undefined
+from lashlang.machine.codegen import failed, reject, say, undefined
+from lashlang.machine.equality import equal
 from lashlang.machine.fault import Fault
 from lashlang.machine.meter import Meter
 from lashlang.machine.schema import schema
-from lashlang.machine.values import IDLE, UNSET, Value, equal, truthy
+from lashlang.machine.values import IDLE, UNSET, Value, truthy
 
 
 class _Stop(Exception):
@@ -226,11 +227,11 @@ class Interpreter:
         try:
             self._block(node.body)
         except Fault as fault:
-            self.h.calls = calls
             self.place = None
             for frame in self.stack:
                 frame.place = None
-            self.slots[node.slot] = {"ok": False, "error": fault.message}
+            with self._at(node.at):
+                self.slots[node.slot] = failed(self.h, fault, calls)
             self.slots.update(dict.fromkeys(node.holders))
 
     # --- expressions ---

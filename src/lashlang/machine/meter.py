@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Final
 
 from lashlang.machine.fault import Halt
+from lashlang.machine.sizes import ENTRY_COST, ITEM_COST, LIST_COST, RECORD_COST, TEXT_COST, measure
 from lashlang.machine.values import MAX_ITEMS, MAX_TEXT, Value
 
 SLICE: Final = 1024
@@ -25,15 +26,8 @@ POLL_WORK: Final = 4_096
 MAX_CALLS: Final = 150
 """Deepest nesting of `fn` calls."""
 
-TEXT_COST: Final = 56
 SHORT_TEXT: Final = 256
 """Up to this many characters, making a string costs memory but no fuel."""
-LIST_COST: Final = 56
-ITEM_COST: Final = 8
-RECORD_COST: Final = 104
-ENTRY_COST: Final = 40
-NUMBER_COST: Final = 32
-
 CODE_NAME: Final = "<lashlang>"
 """The file name of generated code: how the meter and the driver recognise its frames."""
 
@@ -57,7 +51,7 @@ class Meter:
 
     __slots__ = (
         "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "m", "mem",
-        "printed", "roots",
+        "printed", "printed_bytes", "roots",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, clock: Callable[[], int] | None = None) -> None:
@@ -69,11 +63,20 @@ class Meter:
         self.cancelled = False
         self.calls = 0
         self.printed: list[Value] = []
+        self.printed_bytes = 0
         self.roots: Callable[[], Iterable[Value]] = tuple
         self._clock = clock
         self._until_poll = POLL_WORK
         self._deadline_ms: int | None = None
         self.start_clock()
+
+    def state(self) -> tuple[int, int, int, int, int]:
+        """What a frame writes down, for `restore`."""
+        return self.fuel, self.f, self.mem, self.m, self.printed_bytes
+
+    def restore(self, state: tuple[int, int, int, int, int]) -> None:
+        """Go on where a meter with this `state` stood."""
+        self.fuel, self.f, self.mem, self.m, self.printed_bytes = state
 
     def start_clock(self) -> None:
         """Begin a stretch of active time: called when a run starts and after each answered wait."""
@@ -135,10 +138,17 @@ class Meter:
     def settle(self, asked_bytes: int = 0) -> None:
         """The charged total passed its threshold: count what is really held, and set the next threshold."""
         limit = self.limits.memory_bytes
-        live = measure(self.roots(), limit) + asked_bytes
+        live = measure(self.roots(), limit) + asked_bytes + self.printed_bytes
         if live > limit:
             raise Halt("memory_exhausted", f"the program holds more than {limit} bytes")
         self.mem = max(min(max(live, limit // 8), limit - live), limit // 32)
+
+    def tell(self, value: Value, size_bytes: int) -> None:
+        """Keep what was printed: it counts as held from now on."""
+        self.printed_bytes += size_bytes + ITEM_COST
+        if self.printed_bytes > self.limits.memory_bytes:
+            raise Halt("memory_exhausted", f"the program printed more than {self.limits.memory_bytes} bytes")
+        self.printed.append(value)
 
     def enter(self) -> None:
         """A function is called: one unit of fuel, and a bound on the nesting."""
@@ -182,33 +192,6 @@ class Meter:
 def out_of_fuel(limits: Limits) -> Halt:
     """The error of a run that has used all its fuel."""
     return Halt("fuel_exhausted", f"the program used up its fuel of {limits.fuel} units")
-
-
-def measure(roots: Iterable[Value], enough: int) -> int:
-    """Estimate the bytes held by `roots`, shared containers counted once; stop counting beyond `enough`."""
-    total = 0
-    seen: set[int] = set()
-    stack = list(roots)
-    while stack:
-        value = stack.pop()
-        t = type(value)
-        if t is str:
-            total += TEXT_COST + len(value)
-        elif t is list:
-            if id(value) not in seen:
-                seen.add(id(value))
-                total += LIST_COST + ITEM_COST * len(value)
-                stack.extend(value)
-        elif t is dict:
-            if id(value) not in seen:
-                seen.add(id(value))
-                total += RECORD_COST + ENTRY_COST * len(value)
-                stack.extend(value.values())
-        elif t is int or t is float:
-            total += NUMBER_COST
-        if total > enough:
-            break
-    return total
 
 
 def generated_roots() -> list[Value]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from lashlang.machine.equality import equal
 from lashlang.machine.fault import type_error
 from lashlang.machine.meter import Meter
-from lashlang.machine.values import Value, equal, fit, kind, stringify, to_number, truthy
+from lashlang.machine.texts import stringify
+from lashlang.machine.values import Value, fit, kind, to_number, truthy
 
 _INF: Final = float("inf")
 _NAN: Final = float("nan")

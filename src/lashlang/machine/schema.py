@@ -70,6 +70,20 @@ def schema(h: Meter, ty: object, names: list[str], *values: Value) -> Value:
         if type(value) is not dict or len(value) != 1 or type(value.get(TYPE_KEY)) is not dict:
             raise type_error(f"`{name}` is used as a type but holds {kind(value)}")
         bound[name] = value[TYPE_KEY]
-    made = schema_of(ty, bound)
-    h.entries(8)
-    return {TYPE_KEY: made}
+    h.entries(4 * _parts(ty))
+    return {TYPE_KEY: schema_of(ty, bound)}
+
+
+def _parts(ty: object) -> int:
+    """How many types `ty` is written with."""
+    match ty:
+        case types.TypeList():
+            return 1 + _parts(ty.item)
+        case types.TypeObject():
+            return 2 + sum([_parts(field.ty) for field in ty.fields])
+        case types.TypeUnion():
+            return 1 + sum([_parts(option) for option in ty.options])
+        case types.TypeEnum():
+            return 1 + len(ty.values)
+        case _:
+            return 1

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from lashlang.machine.fault import Halt, type_error, value_error
-
-if TYPE_CHECKING:
-    from lashlang.machine.meter import Meter
+from lashlang.machine.fault import type_error
 
 I64_MIN: Final = -(2**63)
 I64_MAX: Final = 2**63 - 1
@@ -26,6 +23,8 @@ MAX_ITEMS: Final = 1_000_000
 """Longest list, and most entries of a record (the seed's bound on `range`)."""
 MAX_DEPTH: Final = 64
 """Deepest nesting that is compared, printed, walked or carried over the border."""
+MAX_NUMBER_TEXT: Final = 1_024
+"""Longest text that can spell a number."""
 
 WHITE_SPACE: Final = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
@@ -133,6 +132,8 @@ def fit(number: int | float) -> int | float:
 
 def parse_number(text: str) -> int | float | None:
     """The number that `text` spells by the seed's rules (lashlang.md 2.4), or None."""
+    if len(text) > MAX_NUMBER_TEXT:
+        return None
     trimmed = text.strip(WHITE_SPACE)
     if not trimmed:
         return 0
@@ -210,102 +211,22 @@ def to_text(value: Value, what: str = "text") -> str:
     raise type_error(f"expected {what}, got {kind(value)}")
 
 
-def preview(value: Value) -> str:
-    """A short JSON-like glimpse of a value for messages."""
-    if type(value) is str:
-        text = _quote(value[:40])
-        return text if len(value) <= 40 else text[:-1] + '…"'
-    if type(value) in (list, dict):
-        return f"a {kind(value)} of {len(value)}"
-    return to_text(value) if type(value) not in (Resource, Image) else kind(value)
-
-
 _ESCAPES: Final = {
     '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f",
 }  # fmt: skip
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """`text` as a JSON string."""
     return '"' + _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", text) + '"'
 
 
-def stringify(h: Meter, value: Value) -> str:
-    """Lenient text: a string as it is, a container as compact JSON with sorted keys (lashlang.md 2.4)."""
-    t = type(value)
-    if t is str:
-        return value  # type: ignore[no-any-return]  # the exact type was just tested
-    if t is int:
-        return str(value)
-    if t is float:
-        return number_text(value)
-    if t is list or t is dict or t is Image or t is Resource:
-        return compact_json(h, value)
-    return to_text(value)
-
-
-def compact_json(h: Meter, value: Value) -> str:
-    """Compact JSON with sorted keys; NaN and infinities are null. Charges one unit of fuel a node."""
-    parts: list[str] = []
-    room = [MAX_TEXT]
-    _write_json(h, value, parts, room, 0)
-    return "".join(parts)
-
-
-def _write_json(h: Meter, value: Value, parts: list[str], room: list[int], depth: int) -> None:
-    t = type(value)
-    if t is list or t is dict:
-        if depth >= MAX_DEPTH:
-            raise value_error(f"the value is nested deeper than {MAX_DEPTH} levels")
-        h.work(1 + len(value))
-        if t is list:
-            for at, item in enumerate(value):
-                parts.append("," if at else "[")
-                _write_json(h, item, parts, room, depth + 1)
-            parts.append("]" if value else "[]")
-        else:
-            for at, key in enumerate(sorted(value)):
-                parts.append(("," if at else "{") + _quote(key) + ":")
-                _write_json(h, value[key], parts, room, depth + 1)
-                room[0] -= len(key) + 4
-            parts.append("}" if value else "{}")
-        return
-    text = scalar_json(value)
-    parts.append(text)
-    room[0] -= len(text) + 1
-    if room[0] < 0:
-        raise Halt("value_too_large", f"the text of this value would be longer than {MAX_TEXT} characters")
-
-
-def scalar_json(value: Value) -> str:
-    """The JSON text of anything but a list or a record."""
-    t = type(value)
-    if t is str:
-        return _quote(value)
-    if t is float:
-        text = number_text(value)
-        return "null" if text in ("NaN", "inf", "-inf") else text
-    if t is Image:
-        fields = {"type": "image", **value.fields()}
-        return "{" + ",".join(f"{_quote(k)}:{scalar_json(fields[k])}" for k in sorted(fields)) + "}"
-    if t is Resource:
-        return f'{{"__resource__":true,"alias":{_quote(value.alias)},"type":{_quote(value.type_name)}}}'
-    return to_text(value)
-
-
-def equal(h: Meter, a: Value, b: Value, depth: int = 0) -> bool:
-    """`==`: no coercion, lists by element, records as maps, NaN unequal to itself (lashlang.md 2.3)."""
-    t = type(a)
-    u = type(b)
-    if t is not u:
-        return (t is int or t is float) and (u is int or u is float) and a == b
-    if t is not list and t is not dict:
-        return a == b  # type: ignore[no-any-return]  # equal exact types of the closed set
-    if len(a) != len(b):
-        return False
-    if depth >= MAX_DEPTH:
-        raise value_error(f"the values are nested deeper than {MAX_DEPTH} levels")
-    h.work(1 + len(a))
-    if t is list:
-        return all(equal(h, x, y, depth + 1) for x, y in zip(a, b, strict=True))
-    return all(key in b and equal(h, item, b[key], depth + 1) for key, item in a.items())
+def preview(value: Value) -> str:
+    """A short JSON-like glimpse of a value for messages."""
+    if type(value) is str:
+        text = quote(value[:40])
+        return text if len(value) <= 40 else text[:-1] + '…"'
+    if type(value) in (list, dict):
+        return f"a {kind(value)} of {len(value)}"
+    return to_text(value) if type(value) not in (Resource, Image) else kind(value)

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from lashlang.machine.border import from_json
+from lashlang.machine.equality import equal
 from lashlang.machine.fault import Fault, type_error, value_error
 from lashlang.machine.meter import Meter
-from lashlang.machine.values import (
-    MAX_DEPTH,
-    Value,
-    compact_json,
-    equal,
-    kind,
-    scalar_json,
-    stringify,
-    to_index,
-    to_text,
-)
+from lashlang.machine.sizes import ENTRY_COST, ITEM_COST, LIST_COST, RECORD_COST
+from lashlang.machine.texts import compact_json, scalar_json, stringify
+from lashlang.machine.values import MAX_DEPTH, Value, kind, to_index, to_text
 
 
 def length(h: Meter, value: Value) -> int:
@@ -104,15 +98,21 @@ def push(h: Meter, items: Value, item: Value) -> list[Value]:
 
 def to_string(h: Meter, value: Value) -> str:
     """`to_string(x)`: a string as it is, anything else as it prints."""
-    text = str(value) if type(value) is int else stringify(h, value)
-    if text is not value:
+    if type(value) is str:
+        return value
+    text = stringify(h, value)
+    if type(value) is not list and type(value) is not dict:
         h.text(len(text))
     return text
 
 
 def to_json(h: Meter, value: Value) -> str:
     """`to_json(x)`: compact JSON with sorted keys, strings quoted."""
-    text = compact_json(h, value) if type(value) in (list, dict) else scalar_json(value)
+    if type(value) is list or type(value) is dict:
+        return compact_json(h, value)
+    if type(value) is str:
+        h.work(len(value) >> 6)
+    text = scalar_json(value)
     h.text(len(text))
     return text
 
@@ -121,6 +121,8 @@ def json_parse(h: Meter, text: Value) -> Value:
     """`json_parse(text)`: strict JSON in document order; numbers that do not fit 64 bits become floats."""
     source = to_text(text, "text for `json_parse`")
     h.work(len(source) >> 3)
+    if len(source) > _LONG_JSON:
+        h.take(_parsed_bytes(source))
     try:
         parsed = json.loads(source, parse_constant=_no_constant, parse_int=_integer)
         return from_json(h, parsed)
@@ -134,6 +136,20 @@ def json_parse(h: Meter, text: Value) -> Value:
     except Fault as error:
         reason = error.message.partition(": ")[2]
         raise value_error(f"`json_parse`: {reason}") from None
+
+
+_LONG_JSON = 65_536
+"""Up to this many characters a text is parsed before what it holds is charged."""
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def _parsed_bytes(source: str) -> int:
+    """What the containers of a JSON text will take, known before they are made."""
+    bare = _STRINGS.sub("", source)
+    return (
+        LIST_COST * bare.count("[") + RECORD_COST * bare.count("{")
+        + ENTRY_COST * bare.count(":") + ITEM_COST * bare.count(",")
+    )  # fmt: skip
 
 
 def _no_constant(name: str) -> NoReturn:

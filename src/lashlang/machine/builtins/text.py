@@ -5,16 +5,10 @@ from __future__ import annotations
 import re
 
 from lashlang.machine.fault import type_error, value_error
-from lashlang.machine.meter import RECORD_COST, Meter
-from lashlang.machine.values import (
-    MAX_TEXT,
-    WHITE_SPACE,
-    Value,
-    kind,
-    stringify,
-    to_index,
-    to_text,
-)
+from lashlang.machine.meter import SHORT_TEXT, Meter
+from lashlang.machine.sizes import RECORD_COST, TEXT_COST
+from lashlang.machine.texts import stringify
+from lashlang.machine.values import MAX_TEXT, WHITE_SPACE, Value, kind, to_index, to_text
 
 
 def _both(name: str, text: Value, other: Value) -> tuple[str, str]:
@@ -40,7 +34,9 @@ def grep_text(h: Meter, text: Value, needle: Value) -> list[Value]:
     haystack, wanted = _both("grep_text", text, needle)
     if not wanted:
         raise value_error("`grep_text` needs a text to look for, got an empty string")
-    h.work(len(haystack) >> 4)
+    ends = haystack.count("\n")
+    h.work((len(haystack) >> 4) + ends)
+    h.take(TEXT_COST * ends + len(haystack))
     lines = haystack.split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -61,12 +57,14 @@ def grep_text(h: Meter, text: Value, needle: Value) -> list[Value]:
 def starts_with(h: Meter, text: Value, affix: Value) -> bool:
     """`starts_with(text, affix)`."""
     whole, part = _both("starts_with", text, affix)
+    h.work(len(part) >> 6)
     return whole.startswith(part)
 
 
 def ends_with(h: Meter, text: Value, affix: Value) -> bool:
     """`ends_with(text, affix)`."""
     whole, part = _both("ends_with", text, affix)
+    h.work(len(part) >> 6)
     return whole.endswith(part)
 
 
@@ -95,6 +93,8 @@ def join(h: Meter, items: Value, separator: Value) -> str:
 def trim(h: Meter, text: Value) -> str:
     """`trim(text)`: without Unicode white space at both ends."""
     whole = text if type(text) is str else to_text(text, "text for `trim`")
+    if len(whole) > SHORT_TEXT:
+        h.work(len(whole) >> 6)
     trimmed = whole.strip(WHITE_SPACE)
     if len(trimmed) != len(whole):
         h.text(len(trimmed))
@@ -105,14 +105,21 @@ def lower(h: Meter, text: Value) -> str:
     """`lower(text)`."""
     whole = to_text(text, "text for `lower`")
     h.text(len(whole))
-    return whole.lower()
+    return _grown(h, whole, whole.lower())
 
 
 def upper(h: Meter, text: Value) -> str:
     """`upper(text)`."""
     whole = to_text(text, "text for `upper`")
     h.text(len(whole))
-    return whole.upper()
+    return _grown(h, whole, whole.upper())
+
+
+def _grown(h: Meter, before: str, after: str) -> str:
+    """A text whose case was changed: some characters become up to three."""
+    if len(after) > len(before):
+        h.text(len(after))
+    return after
 
 
 def replace(h: Meter, text: Value, old: Value, new: Value) -> str:
@@ -136,14 +143,14 @@ def template_parts(template: str) -> list[str | int]:
         Fault: `value_error` for anything but `{}`, `{0}`, `{{`, `}}` and text, and for mixing the two slot forms.
     """
     parts: list[str | int] = []
-    text = ""
-    place = 0
+    text: list[str] = []
+    place = slots = 0
     counted = numbered = False
     for match in _SLOT.finditer(template):
-        text += template[place : match.start()]
+        text.append(template[place : match.start()])
         place = match.end()
         if match[0] in ("{{", "}}"):
-            text += match[0][0]
+            text.append(match[0][0])
             continue
         if match[1] is None:
             raise value_error(f"`format` cannot read `{template[match.start() : match.start() + 12]}`; "
@@ -151,11 +158,13 @@ def template_parts(template: str) -> list[str | int]:
         counted, numbered = counted or not match[1], numbered or bool(match[1])
         if counted and numbered:
             raise value_error("`format` cannot mix `{}` and `{0}` slots in one template")
-        parts += [text] if text else []
-        parts.append(sum(type(p) is int for p in parts) if counted else int(match[1][:7]))
-        text = ""
-    text += template[place:]
-    return [*parts, text] if text else parts
+        if any(text):
+            parts.append("".join(text))
+        parts.append(slots if counted else int(match[1][:7]))
+        slots += 1
+        text.clear()
+    text.append(template[place:])
+    return [*parts, "".join(text)] if any(text) else parts
 
 
 def check_slots(parts: list[str | int], count: int) -> None:
@@ -173,7 +182,7 @@ def format_text(h: Meter, template: Value, *args: Value) -> str:
     """`format(template, …)`."""
     if type(template) is not str:
         raise type_error(f"`format` requires a string as its template, got {kind(template)}")
-    h.work(len(template) >> 6)
+    h.work(len(template) >> 3)
     parts = template_parts(template)
     check_slots(parts, len(args))
     return fill(h, parts, args)

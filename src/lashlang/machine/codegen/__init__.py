@@ -13,16 +13,19 @@ from types import CodeType
 from typing import Any, Final, NoReturn
 
 from lashlang.machine import access, ir, operators
-from lashlang.machine.border import to_host
+from lashlang.machine.border import written
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
 from lashlang.machine.codegen.statements import BodyWriter, is_large
 from lashlang.machine.codegen.whitelist import check
+from lashlang.machine.equality import equal
 from lashlang.machine.fault import Fault
-from lashlang.machine.meter import CODE_NAME, SHORT_TEXT, TEXT_COST, Meter
+from lashlang.machine.meter import CODE_NAME, SHORT_TEXT, Meter
 from lashlang.machine.schema import schema
-from lashlang.machine.values import IDLE, UNSET, Unset, Value, equal, stringify, truthy
+from lashlang.machine.sizes import TEXT_COST
+from lashlang.machine.texts import stringify
+from lashlang.machine.values import IDLE, UNSET, Unset, Value, truthy
 
 PARK: Final = Unset()
 """What `perform` returns when the host has no answer yet."""
@@ -54,12 +57,13 @@ def made(h: Meter, text: str) -> str:
 
 def say(h: Meter, value: Value) -> None:
     """`print`."""
-    h.printed.append(to_host(h, value))
+    h.tell(*written(h, value))
 
 
 def failed(h: Meter, fault: Fault, calls: int) -> Value:
     """What `try` makes of a fault; function calls that it left are no longer counted."""
     h.calls = calls
+    h.text(len(fault.message))
     return {"ok": False, "error": fault.message}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lashlang.machine import ir
 from lashlang.machine.lowering.builder import Builder
 from lashlang.machine.lowering.dispatch import LOWER, expr, operands
-from lashlang.machine.meter import ENTRY_COST, RECORD_COST
+from lashlang.machine.sizes import ENTRY_COST, RECORD_COST
 from lashlang.machine.values import Resource
 from lashlang.syntax import ast
 

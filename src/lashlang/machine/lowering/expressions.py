@@ -13,10 +13,11 @@ from lashlang.machine.lowering import effects
 from lashlang.machine.lowering.builder import Builder
 from lashlang.machine.lowering.dispatch import LOWER, expr, operands
 from lashlang.machine.lowering.scan import MAX_RUN
-from lashlang.machine.meter import ENTRY_COST, ITEM_COST, LIST_COST, RECORD_COST
 from lashlang.machine.schema import schema_of, type_names
-from lashlang.machine.values import Resource
+from lashlang.machine.sizes import ENTRY_COST, ITEM_COST, LIST_COST, RECORD_COST
+from lashlang.machine.values import Resource, Value
 from lashlang.syntax import ast
+from lashlang.validate import TYPE_KEY
 
 _TEXT_RESULTS: Final = frozenset(
     {"to_string", "join", "trim", "format", "lower", "upper", "replace", "to_json"}
@@ -36,10 +37,8 @@ def _record(b: Builder, node: ast.RecordLiteral) -> ir.Expr:
 
 
 def _type(b: Builder, node: ast.TypeLiteral) -> ir.Expr:
-    names = type_names(node.ty)
-    if not names:
-        return ir.Const({"$lash_type": schema_of(node.ty, {})})
     at = b.span(node)
+    names = type_names(node.ty)
     return ir.Schema(node.ty, names, [b.read(name, at) for name in names], at)
 
 
@@ -195,6 +194,10 @@ def _call(b: Builder, node: ast.Call) -> ir.Expr:
         b.calls_fn = True
         return ir.FnCall(node.name, args, at)
     _, least, most = TABLE[node.name]
+    if node.name == "validate" and len(args) == 2 and isinstance(node.args[1], ast.TypeLiteral):
+        ty = node.args[1].ty
+        if not type_names(ty):  # nobody can get hold of this schema, so one will do for all evaluations
+            args[1] = ir.Const({TYPE_KEY: schema_of(ty, {})})
     if node.name == "format" and args and isinstance(node.args[0], ast.Text):
         try:
             parts = template_parts(node.args[0].value)
@@ -278,6 +281,19 @@ def _index(b: Builder, node: ast.Index) -> ir.Expr:
     return ir.At(target, at, b.span(node))
 
 
+def _written_out(value: Value) -> ir.Expr:
+    """A constant with containers, made anew at each evaluation: what a frame brings back is no constant either, and
+    what is shared must not depend on whether the program was ever parked.
+    """
+    match value:
+        case dict():
+            return ir.Fields(list(value), [_written_out(item) for item in value.values()])
+        case list():
+            return ir.Items([_written_out(item) for item in value])
+        case _:
+            return ir.Const(value)
+
+
 def _host_value(b: Builder, node: ast.HostValue) -> ir.Expr:
     b.size_bytes += RECORD_COST + 2 * ENTRY_COST
     return ir.Fields(["$lash_host_value_type", "value"], [ir.Const(node.type_name), expr(b, node.argument)])
@@ -304,7 +320,7 @@ LOWER |= {
     ast.Unwrap: _unwrap,
     ast.Call: _call,
     ast.Authority: lambda b, n: ir.Const(Resource(n.resource_type, n.path)),
-    ast.ProcessValue: lambda b, n: ir.Const(b.scope.process_value(n.name)),
+    ast.ProcessValue: lambda b, n: _written_out(b.scope.process_value(n.name)),
     ast.HostValue: _host_value,
-    ast.TriggerEvent: lambda b, n: ir.Const({"$lash.trigger.event": True}),
+    ast.TriggerEvent: lambda b, n: _written_out({"$lash.trigger.event": True}),
 }

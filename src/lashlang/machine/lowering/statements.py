@@ -13,7 +13,7 @@ from lashlang.machine.lowering.builder import Builder, Scope
 from lashlang.machine.lowering.dispatch import expr, operands
 from lashlang.machine.lowering.expressions import iteration
 from lashlang.machine.lowering.scan import escaping, grows, inside
-from lashlang.machine.meter import ITEM_COST
+from lashlang.machine.sizes import ITEM_COST
 from lashlang.syntax import ast
 
 MAX_LOOPS: Final = 16

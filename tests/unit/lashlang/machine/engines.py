@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from lashlang.check import HostSurface
+from lashlang.machine.border import keepable
 from lashlang.machine.code import Code
 from lashlang.machine.codegen import PARK
 from lashlang.machine.effects import LATER, Effect, Failed, HostError
@@ -35,7 +37,8 @@ class Story:
     span: tuple[int, int] | None
     printed: tuple[Any, ...]
     effects: tuple[Any, ...]
-    variables: Any
+    variables: str
+    lost: tuple[str, ...]
     fuel: int
     memory: int
 
@@ -61,19 +64,40 @@ def _told(effects: list[Effect]) -> tuple[Any, ...]:
     )
 
 
-def plain(value: Any) -> Any:
-    """A value so that `==` tells everything apart that a program can: NaN equals NaN, 1 is not true."""
-    if isinstance(value, list):
-        return ["list", *map(plain, value)]
-    if isinstance(value, dict):
-        return ["record", *((key, plain(item)) for key, item in value.items())]
-    if isinstance(value, float):
-        return ("float", repr(value))
-    return (
-        kind(value),
-        type(value).__name__,
-        value if isinstance(value, (int, str, bool, type(None))) else repr(value),
-    )
+_READABLE = 40
+"""A value of at most so many parts is told in full, a larger one by its digest."""
+
+
+def plain(value: Any, known: dict[int, tuple[str, int]] | None = None) -> str:
+    """A value so that `==` tells everything apart that a program can: NaN equals NaN, 1 is not true.
+
+    Takes time linear in what is there, however often it is shared: a program can build trees of any size.
+    """
+    return _plain(value, {} if known is None else known)[0]
+
+
+def _plain(value: Any, known: dict[int, tuple[str, int]]) -> tuple[str, int]:
+    if not isinstance(value, (list, dict)):
+        exact = value if isinstance(value, (int, str, bool, type(None))) else None
+        told = f"{kind(value)} {type(value).__name__} {exact if exact is not None else repr(value)!r}"
+        return (told, 1) if len(told) < 200 else (_digest(told), 1)
+    found = known.get(id(value))
+    if found is None:
+        if isinstance(value, list):
+            pairs = [_plain(item, known) for item in value]
+            text = "[" + ", ".join(told for told, _ in pairs) + "]"
+        else:
+            pairs = [_plain(item, known) for item in value.values()]
+            text = (
+                "{" + ", ".join(f"{key!r}: {told}" for key, (told, _) in zip(value, pairs, strict=True)) + "}"
+            )
+        parts = 1 + sum(count for _, count in pairs)
+        found = known[id(value)] = (text, parts) if parts <= _READABLE else (_digest(text), _READABLE)
+    return found
+
+
+def _digest(text: str) -> str:
+    return f"<{text[:60]}… {sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}>"
 
 
 def direct(code: Code, host: dict[str, Any], limits: Limits) -> Story:
@@ -109,6 +133,7 @@ def parked(code: Code, host: dict[str, Any], limits: Limits, *, key: bytes | Non
 
 def _of(run: Execution, printed: list[Any], effects: list[Effect]) -> Story:
     error = run.error
+    kept, lost = run.variables()
     return Story(
         run.state,
         plain(run.value),
@@ -117,7 +142,8 @@ def _of(run: Execution, printed: list[Any], effects: list[Effect]) -> Story:
         error.span if error else None,
         tuple(map(plain, printed)),
         _told(effects),
-        plain(run.globals),
+        plain(kept),
+        lost,
         run.meter.fuel_left,
         run.meter.mem + run.meter.m,
     )
@@ -163,6 +189,9 @@ def oracle(code: Code, host: dict[str, Any], limits: Limits) -> Story:
     variables = {
         name: run.slots[f"v{n}"] for n, name in enumerate(body.variables) if run.slots[f"v{n}"] is not UNSET
     }
+    kept = keepable(variables, limits.memory_bytes)
+    lost = tuple(name for name in variables if name not in kept)
+    variables = {name: value for name, value in variables.items() if name in kept}
     return Story(
         state,
         plain(value),
@@ -172,6 +201,7 @@ def oracle(code: Code, host: dict[str, Any], limits: Limits) -> Story:
         tuple(map(plain, meter.printed)),
         _told(scripted.effects),
         plain(variables),
+        lost,
         meter.fuel_left,
         meter.mem + meter.m,
     )
