@@ -15,6 +15,8 @@ from lash.contracts import Database
 
 from .settable import CountingIds, SettableClock
 
+MOST = 3  # round trips of any script, whatever it finds
+
 
 class Backend:
     """One database with a clock that the test moves, and further handles on the same data."""
@@ -48,8 +50,13 @@ class Backend:
 
     async def close(self) -> None:
         """Close every handle."""
+        costs = [cost for database in self._opened for cost in _costs(database)]
         for database in reversed(self._opened):
             await database.close()
+        too_dear = {
+            f"{name}: {cost.most_round_trips}" for name, cost in costs if cost.most_round_trips > MOST
+        }
+        assert not too_dear, f"more than {MOST} round trips for one script on PostgreSQL: {sorted(too_dear)}"
 
     def _make(self) -> Database:
         if self.kind == "memory":
@@ -59,6 +66,11 @@ class Backend:
         sqlite: Any = _sqlite_class()
         database: Database = sqlite(self._place, clock=self.clock, ids=self._ids)
         return database
+
+
+def _costs(database: Any) -> list[tuple[str, Any]]:
+    """Return what each operation of a handle on PostgreSQL has cost."""
+    return list(getattr(getattr(database, "_engine", None), "costs", {}).items())
 
 
 def _sqlite_class() -> Any:

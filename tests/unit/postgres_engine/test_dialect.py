@@ -173,20 +173,21 @@ def test_statements_without_a_lock_are_known_not_to_need_one() -> None:
 
 
 def _is_locked(text: str) -> bool:
-    params = ["[]" if "json_each" in text else "x"] * 9
+    params = ["[1]" if "json_each" in text else "x"] * 9
     return bool(list(postgres_statement(text).locks(tuple(params)))) or "key_hash" in text
 
 
 # Only readers use these.
-FOR_READERS = """catalog.LIST_INFOS catalog.LIST_LABELLED artifacts.FIND_ARTIFACT effect_rows.LIST_EFFECTS
+FOR_READERS = """node_rows.ENDS_OF_ACTIVE_PATH node_rows.ENDS_OF_PATH_TO
+    catalog.LIST_INFOS catalog.LIST_LABELLED artifacts.FIND_ARTIFACT effect_rows.LIST_EFFECTS
     manifest_rows.OPEN_ENTRIES node_rows.READ_NODE process_log.EVENTS_BETWEEN process_log.FIRST_OF_TYPE
     process_rows.CHANGED_PROCESSES process_rows.RUNNING_PROCESSES reads.ONLY_METAS reads.READ_BLOBS
     trigger_rows.DELIVERIES_IN_STATE trigger_rows.LIST_DELIVERIES trigger_rows.LIST_SUBSCRIPTIONS
     trigger_rows.SUBSCRIPTIONS_OF_SOURCE_TYPE wake_rows.OPEN_WAKE_EVENTS wake_rows.WAKES_OF_PROCESS
     work_overview.UNSERVED work_overview.WAITING_ROWS"""
 # Found through a session, a process or an occurrence that is locked by then.
-UNDER_A_LOCK = """catalog.CLAIM_HOLDERS deletion.COUNT_NODES deletion.OWN_ATTACHMENTS maintenance.HIDDEN_IN
-    node_rows.FIND_PLACE node_rows.LIST_PLACES node_rows.PLACE_AT node_rows.READ_RANGE queue_rows.BATCHES_AT
+UNDER_A_LOCK = """catalog.CLAIM_HOLDERS deletion.COUNT_NODES deletion.OWN_ATTACHMENTS maintenance.PLACES_TO_VACUUM
+    node_rows.READ_RANGE queue_rows.BATCHES_AT
     maintenance.COUNT_BLOBS trigger_rows.FIND_SUBSCRIPTION trigger_rows.MATCHING_SUBSCRIPTIONS"""
 # What they find is only where to look, never goes away again, or is checked once more by the write's own WHERE.
 CHECKED_LATER = """journal_pages.FIND_PRUNABLE maintenance.SESSIONS_WITH_HEADS reads.ONLY_HEADS

@@ -8,9 +8,11 @@ import msgspec
 
 from lash.backends.sql.acceptance import agent_mismatch
 from lash.backends.sql.deletion import delete_session
-from lash.backends.sql.engine import Tx
-from lash.backends.sql.session_rows import ensure_sid, find_session
-from lash.backends.sql.store import Store
+from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.holders import QUEUE_HOLDERS
+from lash.backends.sql.queue_rows import COUNT_OPEN
+from lash.backends.sql.session_rows import SessionRow, ensure_sid, find_session, locked_session
+from lash.backends.sql.store import Store, json_list
 from lash.rules.commits import session_deleted
 from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.leases import is_live
@@ -55,6 +57,9 @@ LIST_LABELLED = f"""{_INFO} WHERE session_id IN (SELECT session_id FROM session_
 CLAIM_HOLDERS = """SELECT sid, claim_owner_id, claim_expires_at_ms FROM queue
     WHERE sid IN (SELECT value FROM json_each(?)) AND taken = 1 AND settled_at_ms IS NULL
     AND claim_token IS NOT NULL AND claim_owner_id IS NOT NULL"""
+HOLDERS_OF_SESSION = """SELECT sid, claim_owner_id, claim_expires_at_ms FROM queue
+    WHERE sid = (SELECT sid FROM session WHERE session_id = ?) AND taken = 1 AND settled_at_ms IS NULL
+    AND claim_token IS NOT NULL AND claim_owner_id IS NOT NULL"""
 SET_LINE = """UPDATE session SET agent = ?, title = ?, labels = ?, search_text = ?, created_at_ms = ?,
     updated_at_ms = ? WHERE sid = ?"""
 DROP_LABELS = """DELETE FROM session_label WHERE session_id = ?
@@ -78,17 +83,22 @@ class SqlSessionCatalog:
         wanted = None if labels is None else tuple(dict.fromkeys(labels))
 
         async def script(tx: Tx) -> tuple[SessionInfo, bool]:
-            session = await find_session(tx, session_id)
+            self._store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
+            sessions, infos, holders, counts = await tx.read(
+                locked_session(session_id),
+                Query(InfoRow, FIND_INFO, session_id),
+                Query(ClaimHolder, HOLDERS_OF_SESSION, session_id),
+                Query(int, COUNT_OPEN, session_id),
+            )
+            session, known = sessions[0] if sessions else None, infos[0] if infos else None
             if session is not None and session.is_deleted:
                 raise session_deleted(session_id)
-            known = await tx.fetch_one(InfoRow, FIND_INFO, session_id)
             if known is not None and known.agent != agent:
                 raise agent_mismatch(session_id, known.agent, agent)
             sid = await ensure_sid(tx, session, session_id)
-            await _write_line(tx, sid, session_id, agent, known, wanted, title)
-            row = await tx.fetch_one(InfoRow, FIND_INFO, session_id)
-            assert row is not None
-            return (await self._infos(tx, [row]))[0], known is None
+            line = known or _new_line(sid, session_id, agent, session, counts[0], tx.now_ms)
+            row = await _write_line(tx, line, wanted, title, is_new=known is None)
+            return (await self._infos(tx, [row], holders))[0], known is None
 
         return await self._store.run(script)
 
@@ -97,8 +107,11 @@ class SqlSessionCatalog:
         check_text(session_id, what="session id")
 
         async def script(tx: Tx) -> SessionInfo | None:
-            row = await tx.fetch_one(InfoRow, FIND_INFO, session_id)
-            return None if row is None else (await self._infos(tx, [row]))[0]
+            self._store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
+            rows, holders = await tx.read(
+                Query(InfoRow, FIND_INFO, session_id), Query(ClaimHolder, HOLDERS_OF_SESSION, session_id)
+            )
+            return (await self._infos(tx, rows, holders))[0] if rows else None
 
         return await self._store.read(script)
 
@@ -120,7 +133,9 @@ class SqlSessionCatalog:
                 rows = await tx.fetch_all(InfoRow, LIST_INFOS, start, wanted, wanted, most)
             else:
                 rows = await tx.fetch_all(InfoRow, LIST_LABELLED, label, start, wanted, wanted, most)
-            return await self._infos(tx, rows)
+            sids = json_list([row.sid for row in rows])
+            holders = await tx.fetch_all(ClaimHolder, CLAIM_HOLDERS, sids) if rows else []
+            return await self._infos(tx, rows, holders)
 
         return await self._store.read(script)
 
@@ -143,9 +158,9 @@ class SqlSessionCatalog:
 
         return await self._store.run(script)
 
-    async def _infos(self, tx: Tx, rows: Sequence[InfoRow]) -> list[SessionInfo]:
-        sids = encode_record([row.sid for row in rows]).decode()
-        holders = await tx.fetch_all(ClaimHolder, CLAIM_HOLDERS, sids) if rows else []
+    async def _infos(
+        self, tx: Tx, rows: Sequence[InfoRow], holders: Sequence[ClaimHolder]
+    ) -> list[SessionInfo]:
         owners = {holder.claim_owner_id for holder in holders} | {row.lease_owner_id for row in rows}
         dead = await self._store.dead_among(tx, owners)
         claimed: dict[int, int] = {}
@@ -168,27 +183,42 @@ class SqlSessionCatalog:
         ]
 
 
+def _new_line(
+    sid: int, session_id: str, agent: str, session: SessionRow | None, open_count: int, now_ms: int
+) -> InfoRow:
+    """Return the line of a session that is admitted now; work may wait for it, and a commit may have made it."""
+    return InfoRow(
+        sid=sid,
+        session_id=session_id,
+        agent=agent,
+        title=None,
+        labels=b"[]",
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+        revision=0 if session is None else session.revision,
+        lease_owner_id=None if session is None else session.lease_owner_id,
+        lease_expires_at_ms=0 if session is None else session.lease_expires_at_ms,
+        open_count=open_count,
+    )
+
+
 async def _write_line(
-    tx: Tx,
-    sid: int,
-    session_id: str,
-    agent: str,
-    known: InfoRow | None,
-    labels: tuple[str, ...] | None,
-    title: str | None,
-) -> None:
-    """Store a session's line if it is new or changed."""
-    had = () if known is None else _labels(known)
+    tx: Tx, line: InfoRow, labels: tuple[str, ...] | None, title: str | None, *, is_new: bool
+) -> InfoRow:
+    """Store a session's line if it is new or changed; return it as it is then."""
+    had = _labels(line)
     has = had if labels is None else labels
-    shown = title if title is not None else None if known is None else known.title
-    if known is not None and has == had and shown == known.title:
-        return
-    created = tx.now_ms if known is None else known.created_at_ms
+    shown = title if title is not None else line.title
+    if not is_new and has == had and shown == line.title:
+        return line
+    session_id = line.session_id
     search_text = f"{session_id.casefold()}\n{(shown or '').casefold()}"
-    await tx.write(SET_LINE, agent, shown, encode_record(has), search_text, created, tx.now_ms, sid)
+    body = encode_record(has)
+    await tx.write(SET_LINE, line.agent, shown, body, search_text, line.created_at_ms, tx.now_ms, line.sid)
     if has != had:
-        await tx.write(DROP_LABELS, session_id, encode_record(had).decode())
+        await tx.write(DROP_LABELS, session_id, json_list(had))
         await tx.write_many(ADD_LABEL, [(label, session_id) for label in has])
+    return msgspec.structs.replace(line, title=shown, labels=body, updated_at_ms=tx.now_ms)
 
 
 def _labels(row: InfoRow) -> tuple[str, ...]:

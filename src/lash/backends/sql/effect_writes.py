@@ -16,7 +16,7 @@ from lash.backends.sql.effect_rows import (
     started_columns,
 )
 from lash.backends.sql.engine import Query, Tx
-from lash.backends.sql.session_rows import FIND_SID, ensure_sid
+from lash.backends.sql.session_rows import FIND_SID, INSERT_SESSION
 from lash.rules.storable import storable_bytes
 from lash.values import EffectClaim, EffectIdentity, EffectResult, EffectState, encode_record
 
@@ -45,17 +45,19 @@ def prepare_result(result: EffectResult, replay_key: str) -> PreparedResult:
     return PreparedResult(state=result.state, attempts=result.attempts, outcome=result.outcome, error=error)
 
 
-async def given_sid(tx: Tx, session_id: str | None, found: Sequence[int]) -> int:
-    """Return the number of the session that a scope belongs to, giving it one if need be; 0 for none.
+async def given_sids(tx: Tx, found: Mapping[str | None, Sequence[int]]) -> dict[str | None, int]:
+    """Return the numbers of the sessions that scopes belong to, giving them some if need be; 0 for none.
 
     Args:
         tx: The transaction.
-        session_id: The scope's session, if it has one.
-        found: What `sid_query` found.
+        found: For each session, or None for no session, what `sid_query` found.
     """
-    if session_id is None:
-        return 0
-    return found[0] if found else await ensure_sid(tx, None, session_id)
+    sids = {session_id: sids[0] if sids else 0 for session_id, sids in found.items()}
+    new = [session_id for session_id, sid in sids.items() if session_id is not None and not sid]
+    if new:
+        made = await tx.read(*(Query(int, INSERT_SESSION, name, tx.now_ms, tx.now_ms) for name in new))
+        sids |= {session_id: numbers[0] for session_id, numbers in zip(new, made, strict=True)}
+    return sids
 
 
 def sid_query(session_id: str | None) -> Query[int]:

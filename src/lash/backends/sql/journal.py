@@ -20,7 +20,7 @@ from lash.backends.sql.effect_writes import (
     PreparedResult,
     end_line,
     end_lines,
-    given_sid,
+    given_sids,
     prepare_result,
     sid_query,
     start_line,
@@ -28,6 +28,7 @@ from lash.backends.sql.effect_writes import (
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.holders import EFFECT_HOLDERS, SESSION_HOLDER
 from lash.backends.sql.journal_pages import effects_under_key, page_of_effects
+from lash.backends.sql.process_rows import find_process
 from lash.backends.sql.retention import EFFECTS, prune
 from lash.backends.sql.session_rows import FIND_SESSION, SessionRow, locked_session
 from lash.backends.sql.store import Store, json_list
@@ -40,6 +41,7 @@ from lash.rules.journal import (
     holds_effect,
 )
 from lash.rules.leases import NO_LEASE, check_current_lease, expires_at
+from lash.rules.process_leases import NO_PROCESS_LEASE, check_live_lease
 from lash.rules.storable import check_storable
 from lash.values import (
     EffectBusy,
@@ -52,6 +54,7 @@ from lash.values import (
     EffectScope,
     EffectState,
     Json,
+    ProcessLease,
     SessionLease,
 )
 
@@ -110,8 +113,8 @@ class SqlEffectJournal:
                 due_at_ms=due_at_ms if line is None else line.due_at_ms,
             )
             if line is None:
-                sid = await given_sid(tx, key.session_id, sids)
-                await start_line(tx, sid, key, identity, due_at_ms=due_at_ms, claim=claim)
+                numbers = await given_sids(tx, {key.session_id: sids})
+                await start_line(tx, numbers[key.session_id], key, identity, due_at_ms=due_at_ms, claim=claim)
                 return claim
             return await _claim_known(tx, line, claim, decision)
 
@@ -159,7 +162,7 @@ class SqlEffectJournal:
         identities: Sequence[EffectIdentity],
         *,
         ended: Sequence[tuple[EffectIdentity, EffectResult]] = (),
-        lease: SessionLease | None = None,
+        lease: SessionLease | ProcessLease | None = None,
     ) -> None:
         """Store the intent to run these effects, durably, and results that came before them."""
         starting = [(_checked_identity(identity), identity) for identity in identities]
@@ -182,7 +185,7 @@ class SqlEffectJournal:
         self,
         results: Sequence[tuple[EffectIdentity, EffectResult]],
         *,
-        lease: SessionLease | None = None,
+        lease: SessionLease | ProcessLease | None = None,
     ) -> None:
         """Store how effects ended, durably and together; a line that has a result keeps it."""
         prepared = _prepared(results)
@@ -296,32 +299,43 @@ async def _known(
     tx: Tx,
     keys: Sequence[EffectKey],
     results: Sequence[tuple[EffectKey, EffectIdentity, PreparedResult]],
-    lease: SessionLease | None,
+    lease: SessionLease | ProcessLease | None,
 ) -> KnownLines:
     """Check the driver's lease and read what is stored, in one flight; sessions get their numbers here.
 
     Raises:
-        LashError: `session_lease_lost`.
+        LashError: `session_lease_lost`, `process_lease_lost`.
     """
     asked = list(dict.fromkeys([*keys, *(key for key, _, _ in results)]))
     session_ids = list(dict.fromkeys(key.session_id for key in asked))
     queries: list[Query[Any]] = [effects_at(asked), *(sid_query(session_id) for session_id in session_ids)]
     if lease is not None:
-        queries.append(locked_session(lease.session_id))
+        queries.append(_holder(lease))
     rows, *found = await tx.read(*queries)
     if lease is not None:
-        sessions = found.pop()
-        check_current_lease(lease, sessions[0].lease if sessions else NO_LEASE)
+        _check_lease(lease, found.pop(), tx.now_ms)
     lines = by_key(asked, rows)
     needed = {key.session_id for key in asked if key not in lines}
-    return KnownLines(
-        lines,
-        {
-            session_id: await given_sid(tx, session_id, sids)
-            for session_id, sids in zip(session_ids, found, strict=True)
-            if session_id in needed
-        },
-    )
+    sids = {
+        session_id: known
+        for session_id, known in zip(session_ids, found, strict=True)
+        if session_id in needed
+    }
+    return KnownLines(lines, await given_sids(tx, sids))
+
+
+def _holder(lease: SessionLease | ProcessLease) -> Query[Any]:
+    """Return the read of what a lease is on."""
+    if isinstance(lease, SessionLease):
+        return locked_session(lease.session_id)
+    return find_process(lease.process_id)
+
+
+def _check_lease(lease: SessionLease | ProcessLease, rows: list[Any], now_ms: int) -> None:
+    if isinstance(lease, SessionLease):
+        check_current_lease(lease, rows[0].lease if rows else NO_LEASE)
+    else:
+        check_live_lease(lease, rows[0].lease if rows else NO_PROCESS_LEASE, now_ms)
 
 
 async def _held(tx: Tx, key: EffectKey, claim: EffectClaim) -> StoredEffect:

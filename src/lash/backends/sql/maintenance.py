@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from lash.backends.sql.engine import Tx
-from lash.backends.sql.node_rows import LIST_PLACES, NodePlace, find_place, session_range
-from lash.backends.sql.reads import resolve, visible_leaf_of
-from lash.backends.sql.session_rows import SessionRow, find_session
+from lash.backends.sql.engine import Query, Tx
+from lash.backends.sql.node_rows import PLACE, NodePlace
+from lash.backends.sql.reads import resolve
+from lash.backends.sql.session_rows import SessionRow, find_session, locked_session
 from lash.backends.sql.store import json_list
 from lash.rules.blobs import blob_roots
 from lash.rules.graph import ChainNode, vacuumable
@@ -26,7 +27,11 @@ class HeadBodies(msgspec.Struct, frozen=True, gc=False):
 
 HIDE_NODES = """UPDATE node SET hidden = 1 WHERE key >> 32 = ?
     AND node_id IN (SELECT value FROM json_each(?)) AND hidden = 0"""
-HIDDEN_IN = "SELECT count(*) FROM node WHERE hidden = 1 AND key BETWEEN ? AND ?"
+_SID = "(SELECT sid FROM session WHERE session_id = ?1)"
+_BOUNDS = f"BETWEEN {_SID} << 32 AND ({_SID} << 32) + 4294967295"
+# Of a session that has hidden ones; of any other, none.
+PLACES_TO_VACUUM = f"""SELECT {PLACE} FROM node WHERE key {_BOUNDS}
+    AND EXISTS (SELECT 1 FROM node h WHERE h.hidden = 1 AND h.key {_BOUNDS}) ORDER BY key"""  # noqa: S608
 SESSIONS_WITH_HEADS = "SELECT session_id FROM session WHERE revision > 0 AND deleted_at_ms IS NULL"
 DELETE_NODES = "DELETE FROM node WHERE key IN (SELECT value FROM json_each(?))"
 SET_LEAF = "UPDATE session SET leaf_node_id = ? WHERE sid = ?"
@@ -46,12 +51,20 @@ async def hide_nodes(tx: Tx, bound_session_id: str | None, node_ids: Sequence[st
 
 async def vacuum(tx: Tx, bound_session_id: str | None) -> VacuumReport:
     """Delete hidden nodes without live descendants: the handle's session's, or all of an unbound handle's."""
-    session_ids = [bound_session_id] if bound_session_id is not None else None
+    bound = None if bound_session_id is None else [bound_session_id]
+    session_ids = bound or await tx.fetch_all(str, SESSIONS_WITH_HEADS)
+    if not session_ids:
+        return VacuumReport(removed_node_count=0)
+    asked: list[Query[Any]] = [  # rows of two types
+        *(locked_session(session_id) for session_id in session_ids),
+        *(Query(NodePlace, PLACES_TO_VACUUM, session_id) for session_id in session_ids),
+    ]
+    answers = await tx.read(*asked)
+    sessions, places = answers[: len(session_ids)], answers[len(session_ids) :]
     removed = 0
-    for session_id in session_ids or await tx.fetch_all(str, SESSIONS_WITH_HEADS):
-        session = await find_session(tx, session_id)
-        if session is not None:
-            removed += await _vacuum_session(tx, session)
+    for found, nodes in zip(sessions, places, strict=True):
+        if found and nodes:
+            removed += await _vacuum_session(tx, found[0], nodes)
     return VacuumReport(removed_node_count=removed)
 
 
@@ -62,26 +75,26 @@ async def sweep_blobs(tx: Tx) -> GcReport:
         LashError: `stored_data_corrupt`.
     """
     roots: set[str] = set()
-    for head in await tx.fetch_all(HeadBodies, HEAD_BODIES):
+    heads, counts = await tx.read(Query(HeadBodies, HEAD_BODIES), Query(int, COUNT_BLOBS))
+    for head in heads:
         what = f"head of session {head.session_id!r}"
         manifest = decode_record(SessionCheckpoint, head.manifest, what=f"table session: {what}")
         frames = decode_record(tuple[AgentFrameRecord, ...], head.frames, what=f"table session_setup: {what}")
         roots |= blob_roots(manifest, frames)
     deleted = await tx.write_counted(DELETE_OTHER_BLOBS, json_list(sorted(roots)))
-    retained = await tx.fetch_one(int, COUNT_BLOBS)
-    return GcReport(root_count=len(roots), retained_blob_count=retained or 0, deleted_blob_count=deleted)
+    return GcReport(
+        root_count=len(roots), retained_blob_count=counts[0] - deleted, deleted_blob_count=deleted
+    )
 
 
-async def _vacuum_session(tx: Tx, session: SessionRow) -> int:
-    bounds = session_range(session.sid)
-    if not await tx.fetch_one(int, HIDDEN_IN, *bounds):
-        return 0
-    places = await tx.fetch_all(NodePlace, LIST_PLACES, *bounds)
+async def _vacuum_session(tx: Tx, session: SessionRow, places: Sequence[NodePlace]) -> int:
     gone = set(vacuumable(_chain_nodes(places)))
     if session.leaf_node_id in gone:  # the leaf moves to what it read as (R-39)
-        leaf = await find_place(tx, session.sid, session.leaf_node_id)
-        assert leaf is not None
-        await tx.write(SET_LEAF, await visible_leaf_of(tx, session.sid, leaf), session.sid)
+        by_seq = {place.seq: place for place in places}
+        leaf = next((place for place in places if place.node_id == session.leaf_node_id), None)
+        while leaf is not None and leaf.hidden:
+            leaf = by_seq.get(leaf.parent_seq or 0)
+        await tx.write(SET_LEAF, None if leaf is None else leaf.node_id, session.sid)
     await tx.write(DELETE_NODES, json_list(place.key for place in places if place.node_id in gone))
     return len(gone)
 

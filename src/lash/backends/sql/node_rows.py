@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from lash.backends.sql.engine import Query, Tx, Value
+from lash.backends.sql.engine import Query, Value
 from lash.backends.sql.node_bodies import NodeBody, node_json, spelled_out, timed_body
 from lash.backends.sql.session_rows import corrupt
 from lash.backends.sql.store import json_list
@@ -94,17 +94,28 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     last: int
 
 
-_PLACE = "key, node_id, run_seq, run_parent, hidden"
+PLACE = "key, node_id, run_seq, run_parent, hidden"
 # The plus takes the column's type away: compared with a typed value, the expression would not use its index.
-FIND_PLACES = f"""SELECT {_PLACE} FROM node
+FIND_PLACES = f"""SELECT {PLACE} FROM node
     WHERE key >> 32 = (SELECT +sid FROM session WHERE session_id = ?)
     AND node_id IN (SELECT value FROM json_each(?))"""  # noqa: S608
-FIND_PLACE = f"SELECT {_PLACE} FROM node WHERE key >> 32 = ? AND node_id = ?"  # noqa: S608
-PLACE_AT = f"SELECT {_PLACE} FROM node WHERE key = ?"  # noqa: S608
-LIST_PLACES = f"SELECT {_PLACE} FROM node WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
+_HEAD = "FROM session WHERE session_id = ?1 AND revision > 0 AND deleted_at_ms IS NULL"
+# Where the runs of a path end, from a leaf up. What leads in a circle ends where it began: a row comes once only.
+_CLIMB = f"""WITH RECURSIVE run_end (key, node_id, run_seq, run_parent, hidden) AS (
+        SELECT {PLACE} FROM node WHERE key >> 32 = (SELECT +sid {_HEAD}) AND node_id = %s
+        UNION
+        SELECT n.key, n.node_id, n.run_seq, n.run_parent, n.hidden
+        FROM run_end r JOIN node n ON n.key = (r.key >> 32 << 32) + r.run_parent
+    ) SELECT {PLACE} FROM run_end"""  # noqa: S608  # constants only
+ENDS_OF_ACTIVE_PATH = _CLIMB % f"(SELECT leaf_node_id {_HEAD})"
+ENDS_OF_PATH_TO = _CLIMB % "?2"
+PLACE_OF = f"SELECT {PLACE} FROM node WHERE key >> 32 = (SELECT +sid {_HEAD}) AND node_id = ?2"  # noqa: S608
 _ROW = "key, node_id, run_seq, hidden, at_ms, body"
 READ_RANGE = f"SELECT {_ROW} FROM node WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608
-READ_NODE = f"SELECT {_ROW} FROM node WHERE key >> 32 = ? AND node_id = ?"  # noqa: S608
+READ_NODE = f"SELECT {_ROW} FROM node WHERE key >> 32 = (SELECT +sid {_HEAD}) AND node_id = ?2"  # noqa: S608
+# The node before it, which is its parent if it follows its parent.
+READ_BEFORE = f"""SELECT {_ROW} FROM node WHERE key = (SELECT n.key - 1 FROM node n
+    WHERE n.key >> 32 = (SELECT +sid {_HEAD}) AND n.node_id = ?2)"""  # noqa: S608
 INSERT_NODE = "INSERT INTO node (key, node_id, run_seq, run_parent, at_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_RANGE = "DELETE FROM node WHERE key BETWEEN ? AND ?"
 
@@ -153,44 +164,49 @@ def placed_rows(
     return rows
 
 
-async def find_place(tx: Tx, sid: int, node_id: str) -> NodePlace | None:
-    """Return where a node stands, or None."""
-    return await tx.fetch_one(NodePlace, FIND_PLACE, sid, node_id)
-
-
-async def runs_to(tx: Tx, sid: int, leaf: NodePlace) -> list[Run]:
+def runs_to(what: str, places: Sequence[NodePlace], leaf: NodePlace) -> list[Run]:
     """Return the runs from a leaf to its root, the leaf's first.
+
+    Args:
+        what: Whose they are, for the error.
+        places: Where the runs end, in any order (see `ENDS_OF_ACTIVE_PATH`).
+        leaf: Where to begin.
 
     Raises:
         LashError: `stored_data_corrupt` when a parent is not stored or a node is its own ancestor.
     """
+    by_seq = {place.seq: place for place in places}
     runs: list[Run] = []
     met: set[int] = set()
     place = leaf
     while True:
         if place.run_seq in met or place.run_seq > place.seq:
-            raise corrupt("node", f"sid {sid}, node {place.node_id!r}", "it is its own ancestor")
+            raise corrupt("node", f"{what}, node {place.node_id!r}", "it is its own ancestor")
         met.add(place.run_seq)
         runs.append(Run(place.run_seq, place.seq))
         if place.run_parent is None:
             return runs
-        parent = await tx.fetch_one(NodePlace, PLACE_AT, node_key(sid, place.run_parent))
+        parent = by_seq.get(place.run_parent)
         if parent is None:
-            raise corrupt("node", f"sid {sid}, seq {place.run_parent}", "a node names it as parent")
+            raise corrupt("node", f"{what}, seq {place.run_parent}", "a node names it as parent")
         place = parent
 
 
-async def read_run(tx: Tx, sid: int, run: Run) -> list[NodeRow]:
-    """Return the rows of a run, hidden ones included.
+def run_query(sid: int, run: Run) -> Query[NodeRow]:
+    """Return the read of the rows of a run, hidden ones included."""
+    return Query(NodeRow, READ_RANGE, node_key(sid, run.first), node_key(sid, run.last))
+
+
+def whole(what: str, run: Run, rows: list[NodeRow]) -> list[NodeRow]:
+    """Return the rows of a run if none is missing.
 
     Raises:
-        LashError: `stored_data_corrupt` when one of them is missing.
+        LashError: `stored_data_corrupt`.
     """
-    rows = await tx.fetch_all(NodeRow, READ_RANGE, node_key(sid, run.first), node_key(sid, run.last))
     if len(rows) != run.last - run.first + 1:
         raise corrupt(
             "node",
-            f"sid {sid}, seq {run.first} to {run.last}",
+            f"{what}, seq {run.first} to {run.last}",
             f"the path needs {run.last - run.first + 1} nodes and {len(rows)} are stored",
         )
     return rows

@@ -25,9 +25,12 @@ from lash.backends.sql import (
     deletion,
     effect_rows,
     maintenance,
+    process_pruning,
     process_rows,
     queue_rows,
+    retention,
     session_rows,
+    wait_rows,
     work_overview,
 )
 from lash.backends.sql.engine import Value
@@ -47,7 +50,7 @@ _WAITING_ROWS = """
     )
     SELECT s.session_id, coalesce(q.agent, s.agent), s.lease_owner_id, s.lease_expires_at_ms, q.batch_id,
         q.enqueue_seq, q.available_at_ms, q.claim_owner_id, q.claim_token, q.claim_expires_at_ms, q.run_turn_id
-    FROM open_session o JOIN session s ON s.sid = o.sid CROSS JOIN LATERAL (
+    FROM open_session o JOIN session s ON s.sid = o.sid AND s.park_id IS NULL CROSS JOIN LATERAL (
         (SELECT f.* FROM queue f WHERE f.sid = o.sid AND f.taken = 0 AND f.settled_at_ms IS NULL
             AND f.available_at_ms <= ?1 ORDER BY f.enqueue_seq LIMIT 1)
         UNION ALL
@@ -83,7 +86,7 @@ _LOCKED_BY = (
     ("process", re.compile(r"\bprocess_id = \$(\d+)")),
     ("occurrence", re.compile(r"\boccurrence_id = \$(\d+)")),
     ("occurrence key", re.compile(r"\bidempotency_key = \$(\d+)")),
-    ("wait", re.compile(r"FROM wait WHERE key = \$(\d+)")),
+    ("wait", re.compile(r"\bwait_key = \$(\d+)")),
     ("attachment", re.compile(r"\battachment_id = \$(\d+)")),
 )
 _BLOBS = "blobs"
@@ -94,10 +97,10 @@ _CHANGES = "changes of processes"
 def postgres_statement(sql: str) -> Statement:
     """Return what a constant text of the scripts means on PostgreSQL."""
     text = _numbered(_spelled(_LAID_OUT_ANEW.get(sql, sql)))
-    rows = " FOR UPDATE OF e" if sql == effect_rows.FIND_BY_HASH else ""
     return Statement(
         text=text,
-        writing_text=text + rows,
+        writing_text=text + _ROW_LOCKS.get(sql, ""),
+        is_change=not text.lstrip().startswith(("SELECT", "WITH")),
         before=_BEFORE.get(sql),
         locks=_locks(sql, text),
         reading_locks=_READING_LOCKS.get(sql, no_locks),
@@ -169,12 +172,21 @@ def _shared(name: str) -> Locks:
 _LOCKS: dict[str, Locks] = {
     session_rows.FIND_SID: no_locks,  # a number once given stays
     effect_rows.FIND_BY_HASH: _each_of("effect"),
+    wait_rows.FIND_WAITS: _each_of("wait"),
     deletion.DELETE_ATTACHMENTS: _each_of("attachment"),
+    deletion.STILL_NAMED: _each_of("attachment"),
     maintenance.HEAD_BODIES: _alone(_BLOBS),
     commits.ADD_BLOB: _shared(_BLOBS),
     commits.FIND_REFS: _shared(_BLOBS),
     process_rows.ADD_PROCESS: _shared(_CHANGES),
     process_rows.SET_PROCESS: _shared(_CHANGES),
+}
+_ROW_LOCKS = {
+    effect_rows.FIND_BY_HASH: " FOR UPDATE OF e",
+    # Nobody orders what is pruned: each of several pruners takes what no other has.
+    retention.OLD_EFFECTS: " FOR UPDATE SKIP LOCKED",
+    retention.OLD_BATCHES: " FOR UPDATE SKIP LOCKED",
+    process_pruning.OVER_PROCESSES: " FOR UPDATE SKIP LOCKED",
 }
 _READING_LOCKS: dict[str, Locks] = {process_rows.CHANGED_PROCESSES: _alone(_CHANGES)}
 _BEFORE = {

@@ -9,65 +9,57 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
 from lash.backends.sql.engine import Tx
 from lash.backends.sql.store import json_list
-
-
-class RowTime(msgspec.Struct, frozen=True, gc=False):
-    """When a row began."""
-
-    seq: int
-    at_ms: int
 
 
 class Ledger(NamedTuple):
     """A table whose rows are numbered in the order of their beginning."""
 
-    last: str
-    row_from: str
     find: str
+    """Its oldest rows that were over before a time, parameter 1; at most so many, parameter 2."""
     deletes: tuple[str, ...]
 
 
-LAST_EFFECT = "SELECT coalesce(max(effect_seq), 0) FROM effect"
-EFFECT_FROM = "SELECT effect_seq, started_at_ms FROM effect WHERE effect_seq >= ? ORDER BY effect_seq LIMIT 1"
-OLD_EFFECTS = """SELECT effect_seq FROM effect WHERE effect_seq < ? AND settled = 1
-    AND coalesce(ended_at_ms, started_at_ms) < ? ORDER BY effect_seq LIMIT ?"""
+def _found_by_halving(table: str, number: str, began: str, is_over: str) -> str:
+    """Return a select of old rows. The first part finds where the rows begin that began after the time: it
+    halves what is between `low` and `high` until nothing is, by one look at the index for each step.
+    """
+    middle = "((h.low + h.high) / 2)"
+    seq = f"(SELECT {number} FROM {table} WHERE {number} >= {middle} ORDER BY {number} LIMIT 1)"  # noqa: S608
+    at = f"(SELECT {began} FROM {table} WHERE {number} >= {middle} ORDER BY {number} LIMIT 1)"  # noqa: S608
+    is_before = f"coalesce({at} < ?1, false)"
+    return f"""WITH RECURSIVE half (low, high) AS (
+        SELECT coalesce((SELECT min({number}) FROM {table}), 1),
+            coalesce((SELECT max({number}) FROM {table}), 0) + 1
+        UNION ALL
+        SELECT CASE WHEN {is_before} THEN {seq} + 1 ELSE h.low END,
+            CASE WHEN {is_before} THEN h.high ELSE {middle} END
+        FROM half h WHERE h.low < h.high
+    ) SELECT {number} FROM {table} WHERE {number} < (SELECT low FROM half WHERE low >= high) AND {is_over}
+    ORDER BY {number} LIMIT ?2"""  # noqa: S608  # constants only
+
+
+OLD_EFFECTS = _found_by_halving(
+    "effect", "effect_seq", "started_at_ms", "settled = 1 AND coalesce(ended_at_ms, started_at_ms) < ?1"
+)
 DELETE_OUTCOMES = "DELETE FROM effect_outcome WHERE effect_seq IN (SELECT value FROM json_each(?))"
 DELETE_EFFECTS = "DELETE FROM effect WHERE effect_seq IN (SELECT value FROM json_each(?))"
-LAST_BATCH = "SELECT coalesce(max(enqueue_seq), 0) FROM queue"
-BATCH_FROM = (
-    "SELECT enqueue_seq, enqueued_at_ms FROM queue WHERE enqueue_seq >= ? ORDER BY enqueue_seq LIMIT 1"
-)
-OLD_BATCHES = """SELECT enqueue_seq FROM queue WHERE enqueue_seq < ? AND settled_at_ms < ?
-    ORDER BY enqueue_seq LIMIT ?"""
+OLD_BATCHES = _found_by_halving("queue", "enqueue_seq", "enqueued_at_ms", "settled_at_ms < ?1")
 DELETE_ITEMS = "DELETE FROM queue_items WHERE enqueue_seq IN (SELECT value FROM json_each(?))"
 DELETE_BATCHES = "DELETE FROM queue WHERE enqueue_seq IN (SELECT value FROM json_each(?))"
 
-EFFECTS = Ledger(LAST_EFFECT, EFFECT_FROM, OLD_EFFECTS, (DELETE_OUTCOMES, DELETE_EFFECTS))
-BATCHES = Ledger(LAST_BATCH, BATCH_FROM, OLD_BATCHES, (DELETE_ITEMS, DELETE_BATCHES))
+EFFECTS = Ledger(OLD_EFFECTS, (DELETE_OUTCOMES, DELETE_EFFECTS))
+BATCHES = Ledger(OLD_BATCHES, (DELETE_ITEMS, DELETE_BATCHES))
 
 
 async def prune(tx: Tx, ledger: Ledger, before_ms: int, limit: int) -> int:
-    """Delete the oldest rows that were over before a time; return how many."""
-    end = await _first_from(tx, ledger, before_ms)
-    found = await tx.fetch_all(int, ledger.find, end, before_ms, max(limit, 0))
+    """Delete the oldest rows that were over before a time; return how many.
+
+    Where several prune at once, each takes rows that no other has taken.
+    """
+    found = await tx.fetch_all(int, ledger.find, before_ms, max(limit, 0))
     if found:
         for statement in ledger.deletes:
             await tx.write(statement, json_list(found))
     return len(found)
-
-
-async def _first_from(tx: Tx, ledger: Ledger, at_ms: int) -> int:
-    """Return the number from which on every row began at that time or later: none of those is over before it."""
-    low, high = 1, (await tx.fetch_one(int, ledger.last) or 0) + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = await tx.fetch_one(RowTime, ledger.row_from, middle)
-        if row is None or row.at_ms >= at_ms:
-            high = middle
-        else:
-            low = row.seq + 1
-    return low

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from lash.backends.sql.effect_rows import expanded_key, scope_of
-from lash.backends.sql.engine import Tx
+from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.session_rows import announce
 from lash.backends.sql.store import LIST_OWNERS, REMOVE_OWNERS, Store, json_list
 from lash.rules.leases import is_live
@@ -78,7 +78,8 @@ WAITING_ROWS = """
     )
     SELECT s.session_id, coalesce(q.agent, s.agent), s.lease_owner_id, s.lease_expires_at_ms, q.batch_id,
         q.enqueue_seq, q.available_at_ms, q.claim_owner_id, q.claim_token, q.claim_expires_at_ms, q.run_turn_id
-    FROM open_session o CROSS JOIN session s ON s.sid = o.sid CROSS JOIN queue q ON q.enqueue_seq IN (
+    FROM open_session o CROSS JOIN session s ON s.sid = o.sid AND s.park_id IS NULL
+        CROSS JOIN queue q ON q.enqueue_seq IN (
         SELECT * FROM (SELECT f.enqueue_seq FROM queue f WHERE f.sid = o.sid AND f.taken = 0
             AND f.settled_at_ms IS NULL AND f.available_at_ms <= ?1 ORDER BY f.enqueue_seq LIMIT 1)
         UNION ALL
@@ -107,6 +108,12 @@ FREE_EFFECTS = """UPDATE effect SET claim_owner_id = NULL, claim_token = NULL, c
     WHERE claim_owner_id IN (SELECT value FROM json_each(?))"""
 
 
+PROCESSES_OF_OWNERS = """SELECT process_id FROM process
+    WHERE lease_owner_id IN (SELECT value FROM json_each(?))"""
+FREE_PROCESSES = """UPDATE process SET lease_owner_id = NULL, lease_token = NULL, lease_claimed_at_ms = 0,
+    lease_expires_at_ms = 0 WHERE lease_owner_id IN (SELECT value FROM json_each(?))"""
+
+
 async def list_ready_sessions(tx: Tx, store: Store, agents: Sequence[str], limit: int) -> list[ReadySession]:
     """Return the sessions of these agents with work and without a live lease; see `TurnIngress`."""
     rows = await tx.fetch_all(WaitingRow, WAITING_ROWS, tx.now_ms)
@@ -131,6 +138,7 @@ async def list_unserved(tx: Tx, agents: Sequence[str]) -> dict[str, int]:
 
 async def dead_owned_work(tx: Tx, store: Store) -> frozenset[str]:
     """Return the owners that made themselves known here and are gone."""
+    store.foresee_owners(tx, LIST_OWNERS)
     return await store.dead_among(tx, await tx.fetch_all(str, LIST_OWNERS))
 
 
@@ -140,15 +148,21 @@ async def release_dead(tx: Tx, store: Store) -> int:
     if not dead:
         return 0
     owners = json_list(sorted(dead))
-    leased = await tx.fetch_all(str, SESSIONS_OF_OWNERS, owners)
-    batches = await tx.fetch_all(str, BATCHES_OF_OWNERS, owners)
-    effects = await tx.fetch_all(HeldEffect, EFFECTS_OF_OWNERS, owners)
+    leased, batches, effects, processes = await tx.read(
+        Query(str, SESSIONS_OF_OWNERS, owners),
+        Query(str, BATCHES_OF_OWNERS, owners),
+        Query(HeldEffect, EFFECTS_OF_OWNERS, owners),
+        Query(str, PROCESSES_OF_OWNERS, owners),
+    )
     await tx.write(FREE_SESSIONS, owners)
     await tx.write(FREE_BATCHES, owners)
     await tx.write(FREE_EFFECTS, owners)
+    await tx.write(FREE_PROCESSES, owners)
     await tx.write(REMOVE_OWNERS, owners)
     _announce(tx, {*leased, *batches}, effects)
-    return len(leased) + len(batches) + len(effects)
+    if processes:
+        tx.notify("processes")
+    return len(leased) + len(batches) + len(effects) + len(processes)
 
 
 def _announce(tx: Tx, session_ids: Iterable[str], effects: Iterable[HeldEffect]) -> None:

@@ -18,6 +18,7 @@ import psycopg
 
 from lash.backends.sql.engine.postgres.clock import ServerClock
 from lash.backends.sql.engine.postgres.connections import Session, Traffic, connect
+from lash.backends.sql.engine.postgres.costs import ScriptCost, name_of
 from lash.backends.sql.engine.postgres.failures import (
     is_loss,
     is_worth_another_try,
@@ -60,6 +61,7 @@ class Attempts:
         url: str,
         shown_url: str,
         owner_id: str,
+        costs: dict[str, ScriptCost],
     ) -> None:
         self._pool = pool
         self._dialect = dialect
@@ -71,6 +73,7 @@ class Attempts:
         self._numbers = count(1)
         self._turnstile = Turnstile()
         self._ending: set[asyncio.Task[None]] = set()
+        self._costs = costs
 
     async def write(self, script: Script[T], *, is_durable: bool) -> Committed[T]:
         """Run a script that writes until it is committed.
@@ -92,7 +95,9 @@ class Attempts:
                 is_durable=is_durable,
             )
             try:
-                return await self._write_once(script, tx)
+                done = await self._write_once(script, tx)
+                self._note(script, tx)
+                return done
             finally:
                 if tx.session is not None:
                     await self._pool.give_back(tx.session)
@@ -114,7 +119,9 @@ class Attempts:
             ticket = Ticket(self._turnstile)
             tx = ReadOnlyTx(self._pool.take, self._dialect, self._clock, self._settings, ticket=ticket)
             try:
-                return await _checked(script, tx)
+                result = await _checked(script, tx)
+                self._note(script, tx)
+                return result
             finally:
                 ticket.give_back()
                 if tx.session is not None:
@@ -123,6 +130,10 @@ class Attempts:
                     task.add_done_callback(self._ending.discard)
 
         return await self._until_done(once)
+
+    def _note(self, script: Script[T], tx: PostgresTx) -> None:
+        if tx.session is not None:
+            self._costs.setdefault(name_of(script), ScriptCost()).note(tx.session.traffic)
 
     async def finish(self) -> None:
         """Wait until no session is in use by a script that was answered."""

@@ -17,6 +17,7 @@ from lash.backends.sql.engine.hub import Hub
 from lash.backends.sql.engine.postgres.attempts import Attempts, Committed
 from lash.backends.sql.engine.postgres.clock import ServerClock
 from lash.backends.sql.engine.postgres.connections import Traffic, connect
+from lash.backends.sql.engine.postgres.costs import ScriptCost
 from lash.backends.sql.engine.postgres.failures import translate
 from lash.backends.sql.engine.postgres.migrations import PostgresSchema, prepare_schema
 from lash.backends.sql.engine.postgres.notifications import Listener, Notifier
@@ -69,6 +70,7 @@ class PostgresEngine:
         self._live: _Live | None = None
         self._closing: asyncio.Task[None] | None = None
         self._is_taken = False
+        self._costs: dict[str, ScriptCost] = {}
 
     async def connect(self, schema: PostgresSchema) -> None:
         """Reach the server, create or migrate the tables, and start to serve this event loop.
@@ -137,6 +139,11 @@ class PostgresEngine:
         """
         return replace(self._connected().pool.traffic)
 
+    @property
+    def costs(self) -> dict[str, ScriptCost]:
+        """What the scripts of each operation have cost since the connect, by the operation's name."""
+        return {name: replace(cost) for name, cost in self._costs.items()}
+
     async def close(self) -> None:
         """Finish what was handed in, send what was announced, and let go of the server.
 
@@ -185,6 +192,7 @@ class _Live:
             url=url,
             shown_url=engine.shown_url,
             owner_id=engine.owner_id,
+            costs=engine._costs,
         )
         self.lane: asyncio.Future[Any] | None = None  # the last of the scripts that run one after another
         self.dead: set[str] = set()

@@ -47,6 +47,8 @@ class Statement:
     """With `$1`, `$2`, … for the parameters."""
     writing_text: str
     """The same for a script that writes: a select may lock its rows."""
+    is_change: bool = False
+    """Whether it changes rows, even if it also returns some."""
     before: str | None = None
     """A statement with the same parameters that a script that writes runs before this one."""
     locks: Locks = no_locks

@@ -184,6 +184,7 @@ class PostgresTx:
     async def _send(self, sql: str, params: tuple[Value, ...]) -> Cursor:
         statement, session = self._dialect(sql), self.session
         assert session is not None
+        self.has_written |= statement.is_change
         if statement.before is not None and self.is_writer:
             await session.send(statement.before, params)
         return await session.send(self._text(statement), params)
