@@ -381,8 +381,9 @@ class Runtime:
         if agent.protocol != "code":
             return None
         from lash.runtime.code import AgentPrograms  # the language is loaded by those who use it
+        from lash.runtime.processes.program_requests import ProcessRequests
 
-        return AgentPrograms(agent, tools, secret=self._services.frame_key)
+        return AgentPrograms(agent, tools, requests=(ProcessRequests(),), secret=self._services.frame_key)
 
     def _only_agent(self, session_id: str) -> str:
         if len(self._agents) == 1:

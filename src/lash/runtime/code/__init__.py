@@ -1,8 +1,24 @@
 """Code mode: programs of a model, run as part of its turns. `runner.py` has the theory of operation."""
 
 from lash.runtime.code.bound_values import turn_options
+from lash.runtime.code.effects_of_programs import Outcome, ProgramEffects, ProgramRequests, request_number
 from lash.runtime.code.mode import AgentPrograms
+from lash.runtime.code.program_world import ProgramWorld
+from lash.runtime.code.saved_programs import frame_key, is_frame_due
 from lash.runtime.code.surface import CodeSurface, code_surface
 from lash.runtime.code.variables import variable_lines
 
-__all__ = ["AgentPrograms", "CodeSurface", "code_surface", "turn_options", "variable_lines"]
+__all__ = [
+    "AgentPrograms",
+    "CodeSurface",
+    "Outcome",
+    "ProgramEffects",
+    "ProgramRequests",
+    "ProgramWorld",
+    "code_surface",
+    "frame_key",
+    "is_frame_due",
+    "request_number",
+    "turn_options",
+    "variable_lines",
+]

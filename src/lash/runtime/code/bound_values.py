@@ -60,7 +60,7 @@ class BoundValues:
         """
         found: dict[str, Json] = {}
         if HISTORY in named:
-            found[HISTORY] = await self._history.items(program.turn.attachments)
+            found[HISTORY] = await self._history.items(program.world.attachments)
         for name in sorted(named & self.bindings.keys()):
             found[name] = await self._value(name, self.bindings[name], program)
         return found
@@ -91,7 +91,7 @@ class BoundValues:
 
     async def _read(self, binding: Binding, program: ProgramEffects) -> Json:
         if binding.scheme == "attachment" and "attachment" not in self._options.resolvers:
-            stored = await program.turn.attachments.get(binding.uri.partition(":")[2])
+            stored = await program.world.attachments.get(binding.uri.partition(":")[2])
             return _parsed(stored.data, stored.meta.media_type)
         value = self._options.resolvers[binding.scheme](binding.uri)
         if inspect.isawaitable(value):

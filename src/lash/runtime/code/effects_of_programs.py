@@ -10,32 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from lash.contracts import EffectParked, RuntimeEffectLocalExecutor
+from lash.runtime.code.program_world import ProgramWorld
 from lash.runtime.code.surface import CodeSurface
-from lash.runtime.code_turns import CodeTurn
-from lash.turn import RunCode, RunTools
+from lash.turn import RunTools
 from lash.values import (
     AwaitEvent,
     AwaitEventOutcome,
     CompletedToolCall,
-    EffectScope,
     Json,
     RuntimeEffectEnvelope,
     RuntimeEffectKind,
     RuntimeEffectOutcome,
     RuntimeInvocation,
-    RuntimeScope,
     ToolCallPart,
     ToolCallRecord,
     WaitDraft,
     plain,
 )
-from lashlang import Effect, Failed, Ok
+from lashlang import Effect, Failed, ModuleArtifact, Ok
 
 Outcome = Ok | Failed
 
@@ -51,7 +49,7 @@ class EndedByTool(Exception):
         self.result = result
 
 
-class ProcessRequests(Protocol):
+class ProgramRequests(Protocol):
     """Does what programs ask of processes and triggers."""
 
     def answers(self, request: Effect) -> bool:
@@ -68,34 +66,37 @@ class ProcessRequests(Protocol):
 
 
 class ProgramEffects:
-    """Answers the requests of one program of a turn.
+    """Answers the requests of one program.
 
     Args:
-        turn: The turn.
-        surface: What the program may call.
-        effect: The program.
-        scope, replay_key: Where it runs, and the key that its effects' keys begin with.
-        requests: Who does what is neither a tool call nor a sleep.
+        world: Where it runs.
+        surface: What it may call.
+        effect_id: The effect that it runs for; 0 in a process, which runs one program.
+        iteration: The turn's iteration.
+        replay_key: What its effects' keys begin with.
+        requests: Who does what is neither a tool call nor a sleep, the first that answers.
+        module: The stored module of the program, if it declares processes.
     """
 
     def __init__(
         self,
-        turn: CodeTurn,
+        world: ProgramWorld,
         surface: CodeSurface,
-        effect: RunCode,
-        scope: RuntimeScope,
+        *,
+        effect_id: int,
+        iteration: int,
         replay_key: str,
-        requests: ProcessRequests | None = None,
+        requests: Sequence[ProgramRequests] = (),
     ) -> None:
-        self.turn = turn
-        self.scope = scope
+        self.world = world
         self.replay_key = replay_key
-        self.effect_id = effect.effect_id
+        self.effect_id = effect_id
+        self.module: ModuleArtifact | None = None
         self.calls: list[ToolCallRecord] = []
         self.arrived: dict[int, Outcome] = {}
         self.answered_bytes = 0
         self.answered = 0
-        self._iteration = effect.iteration
+        self._iteration = iteration
         self._surface = surface
         self._requests = requests
 
@@ -137,13 +138,17 @@ class ProgramEffects:
         """
         key = f"{self.replay_key}:{name}"
         invocation = RuntimeInvocation.effect(
-            self.scope, effect_id or f"{self.effect_id}:{name}", RuntimeEffectKind.AWAIT_EVENT, key
+            self.world.runtime_scope,
+            effect_id or f"{self.effect_id}:{name}",
+            RuntimeEffectKind.AWAIT_EVENT,
+            key,
+            self.world.caused_by,
         )
 
         async def run(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
             return AwaitEventOutcome(value=await body())
 
-        outcome = await self.turn.execute(
+        outcome = await self.world.execute(
             RuntimeEffectEnvelope(invocation, AwaitEvent(key=key)), RuntimeEffectLocalExecutor.of(run)
         )
         assert isinstance(outcome, AwaitEventOutcome), "an event answers with its value"
@@ -151,15 +156,16 @@ class ProgramEffects:
 
     def is_recorded(self, name: str) -> bool:
         """Whether the effect of that name was recorded before this drive."""
-        return f"{self.replay_key}:{name}" in self.turn.recorded
+        return f"{self.replay_key}:{name}" in self.world.recorded
 
     # --- one request
 
     async def _perform(self, request: Effect) -> Outcome:
         if request.kind == "sleep":
             return await self._sleep(request)
-        if self._requests is not None and self._requests.answers(request):
-            return await self._requests.perform(request, self)
+        for one in self._requests:
+            if one.answers(request):
+                return await one.perform(request, self)
         what = f"`{request.alias}.{request.name}`" if request.kind == "operation" else f"`{request.kind}`"
         return Failed(f"there is nothing behind {what} any more")
 
@@ -168,11 +174,10 @@ class ProgramEffects:
 
     async def _sleep(self, request: Effect) -> Outcome:
         name = f"sleep:{request_number(request)}"
-        services = self.turn.services
+        services = self.world.services
         now_ms = services.clock.now_ms()
         wanted = int(request.payload or 0)
         due_ms = wanted if request.name == "until" else now_ms + wanted
-        lease = self.turn.claimed.lease
 
         async def short() -> Json:
             await services.clock.sleep_until(due_ms)
@@ -181,7 +186,7 @@ class ProgramEffects:
         async def long() -> Json:
             draft = WaitDraft(
                 key=f"sleep:{self.replay_key}:{request_number(request)}",
-                scope_key=EffectScope.turn(lease.session_id, self.turn.claimed.turn_id).key,
+                scope_key=self.world.effect_scope.key,
                 kind="sleep",
                 deadline_ms=due_ms,
             )
@@ -200,25 +205,25 @@ class ProgramEffects:
 
     async def _run_tools(self, requests: list[tuple[int, Effect]]) -> None:
         """Run the tool calls of one request side by side, through the pipeline that all calls go through."""
-        turn = self.turn
+        world = self.world
         by_id = {f"p{self.effect_id}.{request_number(member)}": at for at, member in requests}
         calls = tuple(
             _call(f"p{self.effect_id}.{request_number(member)}", self._tool_of(member) or "", member.payload)
             for _, member in requests
         )
-        batch = turn.tools.prepare(
+        batch = world.tools.prepare(
             RunTools(effect_id=self.effect_id, iteration=self._iteration, calls=calls),
-            self.scope,
+            world.runtime_scope,
             self.replay_key,
         )
         if any(call.effect == "idempotent" for call in batch.prepared):
             # What these calls are made of must be on disk before their keys are used.
-            await turn.drain()
+            await world.drain()
         # When a call must wait, what ended beside it is in the journal, and is answered from there next time.
-        results = await turn.tools.settle(
-            batch, turn.execute, turn.replayed, turn.recorded, only_recorded=turn.stop.requested
+        results = await world.tools.settle(
+            batch, world.execute, world.replayed, world.recorded, only_recorded=world.stop_requested()
         )
-        replayed = {call_id for call_id, one in batch.envelopes.items() if one.replay_key in turn.replayed}
+        replayed = {call_id for call_id, one in batch.envelopes.items() if one.replay_key in world.replayed}
         for call in calls:
             result = next(one for one in results if one.call_id == call.call_id)
             self.calls.append(_call_record(call, result, replayed=call.call_id in replayed))
@@ -228,11 +233,11 @@ class ProgramEffects:
 
     def _stop_if_asked(self, missing: list[tuple[int, Effect]]) -> None:
         """Do not begin anything once the turn is to end; what is recorded is still replayed."""
-        if not self.turn.stop.requested:
+        if not self.world.stop_requested():
             return
         prefix = f"{self.replay_key}:"
         names = [f"{prefix}p{self.effect_id}.{request_number(member)}" for _, member in missing]
-        if missing and not any(name in self.turn.recorded for name in names):
+        if missing and not any(name in self.world.recorded for name in names):
             raise asyncio.CancelledError
 
     def _measure(self, outcomes: list[Outcome]) -> None:

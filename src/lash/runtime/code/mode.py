@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lash.agents import Agent, CodeOptions
 from lash.errors import LashError
 from lash.runtime.code.bound_values import BoundValues
-from lash.runtime.code.effects_of_programs import ProcessRequests
+from lash.runtime.code.effects_of_programs import ProgramRequests
 from lash.runtime.code.prompt import execution_section
 from lash.runtime.code.runner import ProgramRules, TurnPrograms
 from lash.runtime.code.session_history import SessionHistory
@@ -22,9 +24,9 @@ class AgentPrograms:
     Args:
         agent: The agent.
         tools: Its tools.
-        abilities: What programs may do beside calling tools and sleeping.
+        abilities: What programs may do beside calling tools, sleeping, and having processes.
         extra: What programs may name beside tools.
-        requests: Who does what programs ask of processes and triggers; None where there are none.
+        requests: Who does what else programs ask for.
         secret: What stored frames are authenticated with; empty for a mere check against damage.
 
     Raises:
@@ -38,11 +40,14 @@ class AgentPrograms:
         *,
         abilities: tuple[str, ...] = (),
         extra: HostSurface | None = None,
-        requests: ProcessRequests | None = None,
+        requests: Sequence[ProgramRequests] = (),
         secret: bytes = b"",
     ) -> None:
+        self._agent = agent
+        self._abilities = abilities
+        self._extra = extra
         self._options = agent.code or CodeOptions()
-        self._requests = requests
+        self._requests = tuple(requests)
         self._secret = secret
         self.surface = _surface(agent, tools, abilities, extra)
         self.section = execution_section(self.surface, self._options.bindings)
@@ -57,6 +62,22 @@ class AgentPrograms:
                 time_ms=limits.program_time_ms,
             ),
             rules=CodeRules(termination=termination, max_repairs=limits.max_program_repairs),
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of one program."""
+        return self._rules.limits
+
+    def with_tools(self, tools: ToolSet) -> AgentPrograms:
+        """Return the code side of the same agent with other tools."""
+        return AgentPrograms(
+            self._agent,
+            tools,
+            abilities=self._abilities,
+            extra=self._extra,
+            requests=self._requests,
+            secret=self._secret,
         )
 
     @property
@@ -81,7 +102,9 @@ def _surface(
     agent: Agent, tools: ToolSet, abilities: tuple[str, ...], extra: HostSurface | None
 ) -> CodeSurface:
     try:
-        return code_surface(tools, abilities=("sleep", *abilities), extra=extra)
+        return code_surface(
+            tools, abilities=("sleep", "processes", "process_signals", *abilities), extra=extra
+        )
     except LangError as problem:
         raise LashError(
             "tool_definition_invalid",

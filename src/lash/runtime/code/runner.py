@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -25,9 +25,10 @@ import msgspec
 from lash.contracts import EffectParked
 from lash.errors import LashError
 from lash.runtime.code.bound_values import BoundValues
-from lash.runtime.code.effects_of_programs import EndedByTool, ProcessRequests, ProgramEffects
+from lash.runtime.code.effects_of_programs import EndedByTool, ProgramEffects, ProgramRequests
 from lash.runtime.code.execution_state import decode_variables, encode_variables
 from lash.runtime.code.outputs import outputs_of
+from lash.runtime.code.program_world import ProgramWorld
 from lash.runtime.code.saved_programs import (
     FinishedProgram,
     SavedProgram,
@@ -43,11 +44,13 @@ from lash.runtime.code_turns import CodeTurn
 from lash.turn import CodeProtocol, CodeRules, RunCode, Submitted
 from lash.turn import EndedByTool as EndedByToolRecord
 from lash.values import (
+    CausedByEffect,
     ConversationRecord,
     EffectScope,
     ExecFailure,
     ExecResponse,
     Json,
+    ProcessScope,
     ProgramEnded,
     RuntimeScope,
     ToolCallRecord,
@@ -107,7 +110,7 @@ class TurnPrograms:
         bound: BoundValues,
         history: SessionHistory,
         *,
-        requests: ProcessRequests | None = None,
+        requests: Sequence[ProgramRequests] = (),
         secret: bytes = b"",
     ) -> None:
         self._turn = turn
@@ -152,7 +155,14 @@ class TurnPrograms:
         """Run a program, or go on with it; see `CodeRunner.run`."""
         if effect.effect_id in self._finished:
             return self._finished[effect.effect_id]
-        program = ProgramEffects(self._turn, self._surface, effect, scope, replay_key, self._requests)
+        program = ProgramEffects(
+            _world(self._turn, scope, replay_key, effect),
+            self._surface,
+            effect_id=effect.effect_id,
+            iteration=effect.iteration,
+            replay_key=replay_key,
+            requests=self._requests,
+        )
         if program.is_recorded("end"):
             response = await self._recorded_end(program)
         else:
@@ -201,8 +211,8 @@ class TurnPrograms:
         """Return the run of a program where it stands, and what it printed before it was suspended."""
         if code.processes:
             # Background runs outlive this turn: they are started from the stored module.
-            module = ModuleArtifact.from_program(check(parse(effect.code), self._surface.host))
-            await self._turn.services.database.artifact_store.put_module_artifact(module)
+            program.module = ModuleArtifact.from_program(check(parse(effect.code), self._surface.host))
+            await self._turn.services.database.artifact_store.put_module_artifact(program.module)
         named = set(code.entry("main").body.variables)
         projected = await self._bound.resolved(named & self._bound.names, program)
         saved = self._saved
@@ -339,6 +349,25 @@ class TurnPrograms:
         if effect.effect_id < self._last_recorded:
             return None
         return self._turn.services.clock.now_ms
+
+
+def _world(turn: CodeTurn, scope: RuntimeScope, replay_key: str, effect: RunCode) -> ProgramWorld:
+    session_id = turn.claimed.lease.session_id
+    return ProgramWorld(
+        services=turn.services,
+        effect_scope=EffectScope.turn(session_id, turn.claimed.turn_id),
+        runtime_scope=scope,
+        owner=ProcessScope(session_id=session_id),
+        host_profile=f"agent:{turn.agent.name}",
+        caused_by=CausedByEffect(session_id, str(effect.effect_id), turn.claimed.turn_id),
+        tools=turn.tools,
+        attachments=turn.attachments,
+        execute=turn.execute,
+        recorded=turn.recorded,
+        replayed=turn.replayed,
+        drain=turn.drain,
+        stop_requested=lambda: turn.stop.requested,
+    )
 
 
 class _StopsWith:

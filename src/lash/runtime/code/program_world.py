@@ -1,0 +1,45 @@
+"""What programs act in: a turn, or a process. The one thing that the effects of programs know of either."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from lash.runtime.attachments import SessionAttachments
+from lash.runtime.services import RuntimeServices
+from lash.runtime.tool_batches import ToolBatches
+from lash.runtime.tool_calls import ExecuteEffect
+from lash.values import CausalRef, EffectScope, ProcessScope, RuntimeScope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramWorld:
+    """Where a program runs.
+
+    Attributes:
+        effect_scope: What its effects belong to.
+        runtime_scope: The coordinates that they carry.
+        owner: Who sees the processes that it starts.
+        host_profile: Which runtimes may run those.
+        caused_by: What its commands come from.
+        tools: Runs tool calls, through the pipeline that all calls go through.
+        execute: Runs or replays one effect.
+        recorded: Keys of the effects that were recorded before.
+        replayed: Keys of the effects that came from the journal; filled by `execute`.
+        drain: Returns once every outcome so far is durable.
+        stop_requested: Whether the turn or process is to end.
+    """
+
+    services: RuntimeServices
+    effect_scope: EffectScope
+    runtime_scope: RuntimeScope
+    owner: ProcessScope
+    host_profile: str
+    caused_by: CausalRef | None
+    tools: ToolBatches
+    attachments: SessionAttachments
+    execute: ExecuteEffect
+    recorded: Collection[str]
+    replayed: Collection[str]
+    drain: Callable[[], Awaitable[None]]
+    stop_requested: Callable[[], bool]
