@@ -6,9 +6,11 @@ which. `python -m tests.contract.mutants` prints the matrix anew.
 
 from . import (
     attachments,
+    bad_input,
     checkpoints,
     commit_checks,
     commits,
+    damaged_data,
     databases,
     effect_journals,
     effects,
@@ -27,6 +29,7 @@ from . import (
     queue_joins,
     reads,
     second_handles,
+    starts,
 )
 from .mutant import MUTANTS, Mutant
 
@@ -34,9 +37,11 @@ __all__ = [
     "MUTANTS",
     "Mutant",
     "attachments",
+    "bad_input",
     "checkpoints",
     "commit_checks",
     "commits",
+    "damaged_data",
     "databases",
     "effect_journals",
     "effects",
@@ -55,4 +60,5 @@ __all__ = [
     "queue_joins",
     "reads",
     "second_handles",
+    "starts",
 ]

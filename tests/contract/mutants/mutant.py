@@ -11,12 +11,17 @@ from typing import Any
 from lash.backends.memory import MemoryDatabase
 from lash.errors import LashError
 from lash.testing.conformance import DatabaseSource, KitClock, ReferenceClasses, Reopenable
+from lash.testing.conformance.damage import memory_damage
+
+LARGE = 1 << 18  # characters that stand for 8 MiB in the matrix
+DEPTH = 3_000  # levels that stand for 100,000
 
 Around = Callable[[Any], Any]  # what is there -> what stands in for it
 
 
 def memory_database(clock: KitClock) -> Any:
-    return MemoryDatabase(clock=clock)
+    database = MemoryDatabase(clock=clock)
+    return Reopenable(database, database, damage=memory_damage(database))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class Mutant:
         """Change the behaviour for as long as the block lasts."""
         with ExitStack() as stack:
             for path, around in self.changes:
-                stack.enter_context(_changed(path, around))
+                stack.enter_context(changed(path, around))
             yield
 
 
@@ -51,7 +56,7 @@ def mutant(name: str, aims_at: str, *changes: tuple[str, Around], **options: Any
 
 
 @contextmanager
-def _changed(path: str, around: Around) -> Iterator[None]:
+def changed(path: str, around: Around) -> Iterator[None]:
     module, _, names = path.partition(":")
     owner: Any = import_module(module)
     *parents, name = names.split(".")

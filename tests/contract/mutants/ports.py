@@ -332,7 +332,8 @@ W = f"{WAITS}:MemoryDurableWaits"
 
 def _last_wins(original: Any) -> Any:
     async def resolve(self: Any, key: str, given: Any, *, scope_key: str = "") -> Any:
-        known = self._tables.waits.pop(key, None)
+        known = self._tables.waits.find(key)
+        self._tables.waits.remove(lambda wait: wait.key == key)
         resolution = await original(self, key, given, scope_key=scope_key)
         return resolution.replace(first=known is None)
 
@@ -349,10 +350,7 @@ mutant(
 
 def _prefix(original: Any) -> Any:
     async def drop(self: Any, scope_key: str) -> int:
-        keys = [key for key, wait in self._tables.waits.items() if wait.scope_key.startswith(scope_key)]
-        for key in keys:
-            del self._tables.waits[key]
-        return len(keys)
+        return int(self._tables.waits.remove(lambda wait: wait.scope_key.startswith(scope_key)))
 
     return drop
 

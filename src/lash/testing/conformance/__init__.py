@@ -7,6 +7,7 @@ pytest front end (`--lash-backend`) run the same cases, each on a fresh subject.
 from lash.testing.conformance.case import Case, Contract, Feature, all_cases, cases_of, find_cases
 from lash.testing.conformance.clock import KitClock
 from lash.testing.conformance.databases import DatabaseSource
+from lash.testing.conformance.opening import Address
 from lash.testing.conformance.reference import ReferenceClasses
 from lash.testing.conformance.report import (
     SEED_CASE_COUNT,
@@ -17,6 +18,7 @@ from lash.testing.conformance.report import (
 )
 from lash.testing.conformance.runner import run_case, run_cases
 from lash.testing.conformance.samples.queue import queued_turn_input_draft
+from lash.testing.conformance.sibling_files import SiblingFiles, Template
 from lash.testing.conformance.suites import (
     RuntimePersistenceConformance,
     attachment_store,
@@ -39,6 +41,7 @@ from lash.testing.conformance.trial import Reopenable
 
 __all__ = [
     "SEED_CASE_COUNT",
+    "Address",
     "Case",
     "CaseResult",
     "ConformanceFailed",
@@ -51,6 +54,8 @@ __all__ = [
     "Reopenable",
     "Report",
     "RuntimePersistenceConformance",
+    "SiblingFiles",
+    "Template",
     "all_cases",
     "attachment_store",
     "attachment_store_reopenable",

@@ -26,7 +26,11 @@ async def _said(trial: Trial[Database], job: str, **arguments: Json) -> list[lis
     """Let workers do the same job at the same time; return what each said."""
     starts = (trial.child(job, worker=index, **arguments) for index in range(WORKERS))
     children = await asyncio.gather(*starts)
-    return await asyncio.gather(*(child.all() for child in children))
+    said = await asyncio.gather(*(child.all() for child in children), return_exceptions=True)
+    for words in said:  # once nobody listens any more
+        if isinstance(words, BaseException):
+            raise words
+    return [words for words in said if not isinstance(words, BaseException)]
 
 
 def _names(count: int = MANY) -> list[str]:
