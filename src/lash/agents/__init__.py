@@ -1,6 +1,7 @@
 """Definitions: what an agent is, and what a durable process is. Plain data and functions, no I/O."""
 
 from lash.agents.agent import Agent
+from lash.agents.as_tool import AgentTool, agents_below
 from lash.agents.code_options import Binding, CodeOptions
 from lash.agents.limits import Limits
 from lash.agents.process import (
@@ -22,12 +23,14 @@ __all__ = [
     "PROCESS_YIELD",
     "WORK_EVENT_TYPES",
     "Agent",
+    "AgentTool",
     "Binding",
     "ChildProcess",
     "CodeOptions",
     "Limits",
     "ProcessContext",
     "ProcessDefinition",
+    "agents_below",
     "converted",
     "process",
 ]

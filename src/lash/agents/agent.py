@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lash.agents.as_tool import AgentTool, agent_as_tool
 from lash.agents.code_options import CodeOptions
 from lash.agents.limits import Limits
 from lash.contracts import Model
 from lash.errors import LashError
+from lash.plugins import Plugin, plugin_problems
 from lash.tools import Tool, ToolSet
 from lash.values import GenerationOptions
 
@@ -29,7 +31,7 @@ class Agent:
         instructions: The system text.
         protocol: How model and runtime talk: `"tools"` is native tool calling; under `"code"` the model
             writes programs that call the tools (docs/code-mode.md).
-        plugins: Reserved for the plugins of an application; must be empty.
+        plugins: Instances of classes derived from `lash.Plugin`, in the order in which they are asked.
         output: The type of the final answer (a msgspec Struct, a dataclass, any type that msgspec can
             convert to), or a JSON Schema as a dict. None for plain text.
         generation: Temperature, output cap, and so on.
@@ -50,6 +52,7 @@ class Agent:
     generation: GenerationOptions
     limits: Limits
     code: CodeOptions | None
+    plugins: tuple[Plugin, ...]
 
     def __init__(
         self,
@@ -80,6 +83,29 @@ class Agent:
         set_field(self, "generation", generation or GenerationOptions())
         set_field(self, "limits", limits or Limits())
         set_field(self, "code", code)
+        set_field(self, "plugins", tuple(plugins))
+
+    def as_tool(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        output: Any = None,
+        background: bool = False,
+    ) -> AgentTool:
+        """Return a tool that gives this agent a task, in a session of its own below the caller's.
+
+        The work is a process: it outlives a crash of whoever asked, and is found again by the same call. What it
+        spends is counted for the asking session too, as `subagent`. Cancelling the turn that waits for the answer
+        cancels it.
+
+        Args:
+            name: What the asking model calls it; the agent's name by default.
+            description: What it is told of it.
+            output: The type of the answer; None for the agent's own.
+            background: Do not wait: the asking session is woken with the answer.
+        """
+        return agent_as_tool(self, name=name, description=description, output=output, background=background)
 
     def with_model(self, model: str | Model) -> Agent:
         """Return the same agent on another model."""
@@ -93,6 +119,7 @@ class Agent:
             generation=self.generation,
             limits=self.limits,
             code=self.code,
+            plugins=self.plugins,
         )
 
 
@@ -109,6 +136,4 @@ def _problems(name: Any, model: Any, protocol: Any, plugins: Any, code: Any) -> 
         found.append(f"the protocol {protocol!r} is none of {', '.join(_PROTOCOLS)}")
     if code is not None and protocol != "code":
         found.append('code=… is for protocol="code"')
-    if plugins:
-        found.append("plugins are not supported by this version")
-    return found
+    return [*found, *plugin_problems(plugins)]

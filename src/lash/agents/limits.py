@@ -27,6 +27,8 @@ class Limits(Record, frozen=True, kw_only=True):
         program_fuel: In code mode, the steps that one program may take: loop turns, calls, elements touched.
         program_memory_bytes: In code mode, how much the variables of a program may hold.
         program_time_ms: In code mode, how long a program may compute between two calls.
+        subagent_depth: How many agents deep a session of this agent may ask others, at most 5. From there on its
+            agent tools are not offered.
     """
 
     max_model_calls: int | None = 50
@@ -41,3 +43,4 @@ class Limits(Record, frozen=True, kw_only=True):
     program_fuel: int = 10_000_000
     program_memory_bytes: int = 64 * 1024 * 1024
     program_time_ms: int | None = 10_000
+    subagent_depth: int = 3

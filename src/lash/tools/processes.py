@@ -50,6 +50,16 @@ class ToolProcesses(Protocol):
         """
         ...
 
+    async def ask(self, agent: Any, input: str, *, output: Any = None) -> Any:
+        """Give work to another agent and return its answer: typed if it has a type, else its text.
+
+        As `spawn` and `wait` together. Cancelling the turn cancels the work.
+
+        Raises:
+            LashError: as those two; `subagent_stopped` when the agent's turn ended before its natural end.
+        """
+        ...
+
     async def wait(self, process_id: str) -> Json:
         """Return what a process ended with.
 
