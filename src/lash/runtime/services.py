@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lash.contracts import Database, EffectHost
 from lash.runtime.activity_bus import ActivityBus
 from lash.runtime.housekeeping import DEFAULT_RETENTION_MS
 from lash.values import Clock, IdSource
+
+if TYPE_CHECKING:
+    from lash.runtime.processes import ProcessHost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,7 @@ class RuntimeServices:
         lease_ttl_ms: How long a driver that has died without a trace keeps its session from others.
         frame_key: The secret that suspended programs are authenticated with; empty for none.
         retention_ms: How long settled evidence is kept; None keeps it for ever.
+        processes: What tool calls start and steer processes with; None where none are run.
     """
 
     database: Database
@@ -31,3 +36,4 @@ class RuntimeServices:
     lease_ttl_ms: int = 30_000
     retention_ms: int | None = DEFAULT_RETENTION_MS
     frame_key: bytes = b""
+    processes: ProcessHost | None = None

@@ -6,6 +6,7 @@ recorded, pass the gate of its approval, and only then write the intent of an at
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from lash.contracts import EffectBody, EffectGate, EffectParked, RuntimeEffectLocalExecutor
@@ -13,6 +14,7 @@ from lash.errors import LashError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.processes.call_processes import CallOrigin
 from lash.runtime.services import RuntimeServices
 from lash.runtime.turn_approvals import TurnApprovals, with_edit_told
 from lash.tools import Cancellation, ToolInvocation, failed_call, tool_idempotency_key
@@ -98,7 +100,7 @@ class ToolCalls:
         Raises:
             EffectParked: It waits for an approval, or for what its tool waits for. Nothing is recorded.
         """
-        executor = RuntimeEffectLocalExecutor.of(self._body(ranks), gate=self._gate())
+        executor = RuntimeEffectLocalExecutor.of(self._body(ranks, execute), gate=self._gate())
         outcome = await execute(envelope, executor)
         assert isinstance(outcome, ToolCallOutcome), "a tool call answers with its outcome"
         self.stored.update(ref.id for ref in outcome.result.attachments)
@@ -107,6 +109,7 @@ class ToolCalls:
     async def withdraw(self, envelope: RuntimeEffectEnvelope) -> None:
         """Take back what was asked of people about a call that is not begun any more."""
         await self._approvals.withdraw(prepared_call(envelope))
+        await self._stop_children(envelope)
 
     def announce(self, result: CompletedToolCall, args: dict[str, Json], *, replayed: bool) -> None:
         """Show how a call ended."""
@@ -129,14 +132,22 @@ class ToolCalls:
 
         return ask
 
-    def _body(self, ranks: Ranks) -> EffectBody:
+    def _body(self, ranks: Ranks, execute: ExecuteEffect) -> EffectBody:
         async def run(envelope: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
-            result = await self._result(prepared_call(envelope))
+            call = prepared_call(envelope)
+            try:
+                result = await self._result(call, self._origin(envelope.invocation, call, execute))
+            except asyncio.CancelledError:
+                if self.cancellation.cancelled:
+                    await asyncio.shield(self._stop_children(envelope))
+                raise
+            if self.cancellation.cancelled and result.is_error:
+                await self._stop_children(envelope)
             return ToolCallOutcome(result=result.replace(rank=ranks.take()))
 
         return run
 
-    async def _result(self, call: PreparedToolCall) -> CompletedToolCall:
+    async def _result(self, call: PreparedToolCall, origin: CallOrigin) -> CompletedToolCall:
         answer = self._approvals.answer(call)
         if answer is not None:
             refusal = self._approvals.refusal(call, answer)
@@ -149,7 +160,7 @@ class ToolCalls:
         )
         try:
             result = await self._agent.tools.execute(
-                call, self._invocation(call, approved=answer is not None)
+                call, self._invocation(call, origin, approved=answer is not None)
             )
         except EffectParked as parked:
             if call.effect != "at_most_once":
@@ -157,7 +168,32 @@ class ToolCalls:
             return failed_call(call.call_id, call.tool_name, _cannot_park(call, parked), attempts=1)
         return with_edit_told(result, answer)
 
-    def _invocation(self, call: PreparedToolCall, *, approved: bool) -> ToolInvocation:
+    async def _stop_children(self, envelope: RuntimeEffectEnvelope) -> None:
+        """Cancel the agents that a call waits for: its turn was cancelled."""
+        host = self._services.processes
+        if host is not None:
+            origin = self._origin(envelope.invocation, prepared_call(envelope), _refuse)
+            await host.for_call(origin).withdraw(f"turn {self._turn_id} was cancelled")
+
+    def _origin(
+        self, invocation: RuntimeInvocation, call: PreparedToolCall, execute: ExecuteEffect
+    ) -> CallOrigin:
+        return CallOrigin(
+            invocation=invocation,
+            execute=execute,
+            agent=self._agent.name,
+            call_id=call.call_id,
+            idempotency_key=self._key(call),
+            may_park=call.effect != "at_most_once",
+            depth_limit=self._agent.agent.limits.subagent_depth,
+        )
+
+    def _key(self, call: PreparedToolCall) -> str:
+        return tool_idempotency_key(self._session_id, self._turn_id, call.call_id, call.tool_name)
+
+    def _invocation(self, call: PreparedToolCall, origin: CallOrigin, *, approved: bool) -> ToolInvocation:
+        host = self._services.processes
+
         def progress(payload: Json) -> None:
             self._activities.emit(ToolProgress(call.call_id, payload), f"tool:{call.call_id}")
 
@@ -165,15 +201,14 @@ class ToolCalls:
             session_id=self._session_id,
             turn_id=self._turn_id,
             agent=self._agent.name,
-            idempotency_key=tool_idempotency_key(
-                self._session_id, self._turn_id, call.call_id, call.tool_name
-            ),
+            idempotency_key=self._key(call),
             context=self._context,
             attachments=self._attachments,
             progress=progress,
             cancellation=self.cancellation,
             clock=self._services.clock,
             approved=approved,
+            processes=None if host is None else lambda: host.for_call(origin),
         )
 
 
@@ -191,3 +226,8 @@ def _cannot_park(call: PreparedToolCall, parked: EffectParked) -> LashError:
         'that waits is started again when what it waits for has come: declare it @tool(effect="idempotent")',
         wait_keys=list(parked.wait_keys),
     )
+
+
+async def _refuse(envelope: RuntimeEffectEnvelope, _: RuntimeEffectLocalExecutor) -> RuntimeEffectOutcome:
+    """Withdrawing runs no effect of the turn: it only asks what was started to stop."""
+    raise AssertionError(f"effect {envelope.effect_id} of a call that is withdrawn")

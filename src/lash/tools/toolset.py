@@ -7,7 +7,7 @@ wrong: that is a `CompletedToolCall` with an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -58,6 +58,34 @@ class ToolSet:
         self._resources = Resources()
         self._specs = tuple(one.spec for one in self._tools.values())
         self._digests: dict[str, str] = {}
+
+    @property
+    def resources(self) -> Resources:
+        """The live objects that it was bound to."""
+        return self._resources
+
+    def extended(self, tools: Iterable[AnyTool | Callable[..., object]]) -> ToolSet:
+        """Return this set with more tools, bound to the same live objects.
+
+        Raises:
+            LashError: `tool_definition_invalid` for a name that is taken; `resource_missing`.
+        """
+        more = ToolSet(
+            [*self._tools.values(), *tools], budget=self._budget, threads=self._threads, lanes=self._lanes
+        ).bind(self._resources)
+        more._digests = dict(self._digests)
+        return more
+
+    def without(self, names: Collection[str]) -> ToolSet:
+        """Return this set without some of its tools, bound to the same live objects."""
+        left = ToolSet(
+            [one for one in self._tools.values() if one.name not in names],
+            budget=self._budget,
+            threads=self._threads,
+            lanes=self._lanes,
+        )
+        left._resources = self._resources
+        return left
 
     @property
     def names(self) -> tuple[str, ...]:
