@@ -6,7 +6,6 @@ from lash.agents.code_options import Binding, CodeOptions
 from lash.agents.limits import Limits
 from lash.agents.process import (
     PROCESS_PROGRESS,
-    PROCESS_SIGNAL,
     PROCESS_WAKE,
     PROCESS_YIELD,
     WORK_EVENT_TYPES,
@@ -15,6 +14,7 @@ from lash.agents.process import (
     process,
 )
 from lash.agents.process_context import ChildProcess, ProcessContext
+from lash.values import PROCESS_SIGNAL
 
 __all__ = [
     "PROCESS_PROGRESS",

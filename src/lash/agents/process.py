@@ -19,6 +19,7 @@ import msgspec
 from lash.errors import LashError
 from lash.tools import Arguments, Signature, from_json, problems_text, read_signature, to_json
 from lash.values import (
+    PROCESS_SIGNAL,
     FunctionInput,
     Json,
     ProcessEventSemanticsSpec,
@@ -34,7 +35,6 @@ R = TypeVar("R")
 
 PROCESS_PROGRESS = "process.progress"
 PROCESS_WAKE = "process.wake"
-PROCESS_SIGNAL = "process.signal"
 PROCESS_YIELD = "process.yield"
 
 # What every process may append beside the core types (contract 4): how far it is, a wake, a signal for it.

@@ -221,6 +221,7 @@ from lash.values.process_commands import (
 from lash.values.process_events import (
     CANCEL_REQUESTED,
     CORE_EVENT_TYPES,
+    PROCESS_SIGNAL,
     DedupeConst,
     DedupeSelector,
     EventIdentity,
@@ -388,6 +389,7 @@ from lash.values.waits import (
     WaitResolution,
     process_of_wait_key,
     process_wait_key,
+    signal_wait_key,
     turn_wait_key,
     wait_token_hash,
 )
@@ -397,6 +399,7 @@ __all__ = [
     "CORE_EVENT_TYPES",
     "DEFAULT_MODEL",
     "DEFAULT_SESSION_ID",
+    "PROCESS_SIGNAL",
     "SUBAGENT_DEPTH_MAX",
     "WHOLE_RESULT_LABEL",
     "ActivePath",
@@ -716,6 +719,7 @@ __all__ = [
     "process_wake_batch_draft",
     "session_ancestors",
     "session_depth",
+    "signal_wait_key",
     "stable_hash",
     "terminal_state_of",
     "trigger_source_key",

@@ -95,6 +95,7 @@ def _terminal_type(name: str, state: ProcessTerminalState) -> ProcessEventType:
 
 
 CANCEL_REQUESTED = "process.cancel_requested"
+PROCESS_SIGNAL = "process.signal"  # its append ends the wait for a signal, in the same transaction
 
 CORE_EVENT_TYPES: tuple[ProcessEventType, ...] = (
     ProcessEventType(name=CANCEL_REQUESTED),

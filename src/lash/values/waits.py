@@ -95,3 +95,8 @@ def process_of_wait_key(key: str) -> str | None:
 def turn_wait_key(session_id: str, turn_id: str) -> str:
     """Return the key of the wait for the end of a child session's turn: its commit resolves it, if it is open."""
     return f"turn:{session_id}:{turn_id}"
+
+
+def signal_wait_key(process_id: str, sequence: int) -> str:
+    """Return the key of the wait for the first signal after another one (0 for none); its append resolves it."""
+    return f"signal:{process_id}:{sequence}"

@@ -6,7 +6,7 @@ anybody told.
 
 from __future__ import annotations
 
-from lash.backends.memory.parking import ParkedProcess, make_ready, resolve_end
+from lash.backends.memory.parking import ParkedProcess, make_ready, resolve_end, resolve_key
 from lash.backends.memory.queue_table import StoredBatch
 from lash.backends.memory.tables import Tables
 from lash.backends.waiting import first_found
@@ -24,6 +24,8 @@ from lash.rules.queue import stored_under_key
 from lash.rules.storable import check_storable
 from lash.rules.waits import is_wanted_back
 from lash.values import (
+    PROCESS_SIGNAL,
+    EffectScope,
     Json,
     ProcessAwaitOutput,
     ProcessEvent,
@@ -36,6 +38,7 @@ from lash.values import (
     WakeDeliveryState,
     WakeDiscardReason,
     process_wake_batch_draft,
+    signal_wait_key,
 )
 
 
@@ -142,7 +145,11 @@ class ProcessLog:
         if append.is_new:
             tables, delivery = self._tables, append.result.wake_delivery
             wake, batch = (None, None) if delivery is None else _prepared_wake(tables, delivery)
+            signalled = _signalled(tables, append)
             tables.processes.add_event(append, wake)
+            if signalled is not None:
+                scope_key = EffectScope.process(append.record.id).key
+                resolve_key(tables, signalled, append.result.event.sequence, scope_key=scope_key)
             if append.record.is_terminal:
                 resolve_end(tables, append.record)
             elif is_wanted_back(append.record):
@@ -152,6 +159,16 @@ class ProcessLog:
                 tables.announce(batch.session_id, queue=True)
             tables.hub.publish(f"process:{append.record.id}")
         return append.record
+
+
+def _signalled(tables: Tables, append: Append) -> str | None:
+    """Return the wait that an appended signal ends: the one for what comes after the signal before it."""
+    event = append.result.event
+    if event.event_type != PROCESS_SIGNAL or append.record.is_terminal:
+        return None
+    events = tables.processes.events(event.process_id)
+    before = [at for at, one in enumerate(events, 1) if one.event_type == PROCESS_SIGNAL]
+    return signal_wait_key(event.process_id, before[-1] if before else 0)
 
 
 def _prepared_wake(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from lash.contracts import ProcessRegistry, RuntimeEffectLocalExecutor
 from lash.errors import LashError
 from lash.values import (
+    PROCESS_SIGNAL,
     AwaitCancelled,
     AwaitFailure,
     AwaitSuccess,
@@ -48,8 +49,6 @@ from lash.values import (
 )
 
 ExecuteEffect = Callable[[RuntimeEffectEnvelope, RuntimeEffectLocalExecutor], Awaitable[RuntimeEffectOutcome]]
-
-PROCESS_SIGNAL = "process.signal"
 
 
 class ProcessCommands:

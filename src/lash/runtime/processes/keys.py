@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from lash.runtime.processes.operations import Operation
+from lash.values import signal_wait_key
+
+__all__ = ["retry_wait_key", "signal_wait_key", "sleep_wait_key", "wait_key"]
 
 
 def wait_key(process_id: str, name: str) -> str:
@@ -13,11 +16,6 @@ def wait_key(process_id: str, name: str) -> str:
 def sleep_wait_key(operation: Operation) -> str:
     """Return the key of a timer."""
     return f"timer:{operation.replay_key}"
-
-
-def signal_wait_key(process_id: str, sequence: int) -> str:
-    """Return the key of the wait for the first signal after an event."""
-    return f"signal:{process_id}:{sequence}"
 
 
 def retry_wait_key(process_id: str, fencing_token: int) -> str:
