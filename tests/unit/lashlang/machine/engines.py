@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -14,6 +15,7 @@ from lashlang.check import HostSurface
 from lashlang.machine.border import keepable
 from lashlang.machine.code import Code
 from lashlang.machine.codegen import PARK
+from lashlang.machine.drivers import Recorder, Replay
 from lashlang.machine.effects import LATER, Effect, Failed, HostError
 from lashlang.machine.execution import Execution, _outcomes
 from lashlang.machine.fault import Fault, Halt
@@ -242,13 +244,23 @@ class Pool:
     """Fresh interpreters that each do one stretch of a run, in turn."""
 
     def __init__(self, size: int) -> None:
-        self._children = [
-            subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            for _ in range(size)
-        ]
-        for child in self._children:
-            self._send(child, sys.path)
+        self._children = [self._fresh() for _ in range(size)]
         self._turn = 0
+
+    def _fresh(self) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._send(child, sys.path)
+        return child
+
+    def renew(self, *, kill: bool = False) -> None:
+        """A fresh interpreter instead of the next one, which ends or, with `kill`, is killed while it works."""
+        place = self._turn % len(self._children)
+        if kill:
+            self._children[place].kill()
+        self._children[place].communicate()
+        self._children[place] = self._fresh()
 
     def _send(self, child: subprocess.Popen[bytes], message: Any) -> None:
         assert child.stdin is not None
@@ -269,8 +281,39 @@ class Pool:
             child.communicate()
 
 
-def elsewhere(source: str, host: dict[str, Any], limits: Limits, pool: Pool) -> Story:
-    """Generated code, each stretch between two effects in another operating-system process."""
+class Killed(Exception):
+    """The process of a run ends here."""
+
+
+def replayed(code: Code, host: dict[str, Any], limits: Limits, at: int) -> tuple[Story, list[str]]:
+    """A run that dies when effect `at` has been done and its outcome recorded, and is made again from the record.
+
+    Returns its story, and the key of every effect that the host really did.
+    """
+    scripted, perform = _host(code, host, limits)
+    recorder = Recorder(perform)
+
+    def mortal(effect: Effect) -> Any:
+        answer = recorder(effect)
+        if effect.ordinal == at:
+            raise Killed
+        return answer
+
+    run = Execution(code, limits=limits)
+    with suppress(Killed):
+        run.advance(mortal)
+    again = Execution(code, limits=limits)
+    again.advance(Replay(recorder.records, recorder))
+    return _of(again, again.printed, scripted.effects), [effect.key for effect in scripted.effects]
+
+
+def elsewhere(
+    source: str, host: dict[str, Any], limits: Limits, pool: Pool, before: Callable[[], None] = lambda: None
+) -> Story:
+    """Generated code, each stretch between two effects in another operating-system process.
+
+    `before` is called before each stretch and may exchange interpreters.
+    """
     code = compiled(source, host)
     scripted, perform = _host(code, host, limits)
     told, data, story = pool.stretch(source, host, limits, None, None)
@@ -282,6 +325,7 @@ def elsewhere(source: str, host: dict[str, Any], limits: Limits, pool: Pool) -> 
             outcome = perform(effect)
         except HostError as error:
             outcome = Failed(str(error))
+        before()
         told, data, story = pool.stretch(source, host, limits, data, outcome)
         printed += told
     assert story is not None

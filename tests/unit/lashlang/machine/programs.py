@@ -6,6 +6,7 @@ from random import Random
 
 HEAD = """
 type Row = { id: str, n: int }
+type Any3 = enum["a", "b"] | list[int | null] | { d: dict, p: Process<any, int>, t: TriggerHandle<timer.Tick>, r: Row }
 fn twice(x) { x * 2 }
 fn pick(xs, i) { if i < len(xs) { xs[i] } else { null } }
 fn fact(n) { if n <= 1 { 1 } else { n * fact(n - 1) } }
@@ -19,6 +20,12 @@ process job(n: any, log: any) {
   finish { even: total, log: log }
 }
 process waiter() { m = wait signal finish { got: m } }
+process gate(mail: Mail) signals { go: any, stop: bool } {
+  m = wait_signal("go")
+  wake { sent: await mail.send({ to: "a", body: to_string(m) }) }
+  finish m
+}
+process on_tick(tick: timer.Tick, label: any) { wake { label: label, at: tick.fired_at } }
 """
 
 TOOLS = {
@@ -27,12 +34,27 @@ TOOLS = {
     "flaky": {
         "seq": [{"error": "a"}, {"ok": {"n": 1, "xs": [1, 2, [3]]}}, {"ok": 7}, {"error": "b"}, {"ok": [1.5]}]
     },
-    "mail.send": {"ok": True},
+    "post.send": {"ok": True},
+    "files.read": {"ok": "line one\nline two"},
+    "mail.work.send": {"ok": True},
 }
 HOST = {
+    "surface": "fixture",
     "tools": TOOLS,
     "abilities": ["processes", "sleep", "process_signals", "triggers", "label_annotations"],
 }
+
+BUILTINS = {
+    "len": ("t", "l", "r"), "empty": ("t", "l", "r"), "keys": ("r",), "values": ("r",),
+    "contains": ("tt", "lx", "rt"), "find": ("tt", "ttn"), "grep_text": ("tt",), "starts_with": ("tt",),
+    "ends_with": ("tt",), "split": ("tt",), "join": ("lt",), "trim": ("t",), "slice": ("tnn", "lnn"),
+    "push": ("lx",), "range": ("n", "nn", "nnn"), "ceil_div": ("nn",), "floor_div": ("nn",), "to_string": ("x",),
+    "to_int": ("t", "n"), "to_float": ("t", "n"), "json_parse": ("t",), "format": ("t", "tx"), "validate": ("xx",),
+    "sort": ("l",), "sort_by": ("lt",), "sum": ("l",), "min": ("l", "nn"), "max": ("l", "nnn"), "replace": ("ttt",),
+    "lower": ("t",), "upper": ("t",), "unique": ("l",), "reverse": ("l", "t"), "round": ("n", "nn"), "abs": ("n",),
+    "merge": ("rr", "rrr"), "remove": ("rt", "ln"), "to_json": ("x",),
+}  # fmt: skip
+"""Every builtin with the kinds of arguments it takes: text, list, record, number, anything."""
 
 _NAMES = ["a", "b", "c", "xs", "r", "d"]
 
@@ -48,6 +70,7 @@ class Maker:
     def program(self) -> str:
         """Declarations that programs use, then a foreground."""
         body = [self.statement(3) for _ in range(self.random.randint(3, 9))]
+        body.insert(self.random.randint(0, len(body)), self.table())
         if self.random.random() < 0.7:
             body.append(f"submit {{ {', '.join(f'{name}: try {name}' for name in _NAMES)} }}")
         return (
@@ -101,7 +124,9 @@ class Maker:
             return "sleep for " + self.pick("0", '"5ms"', '"oops"', "a")
         if choice < 0.95:
             return self.signal()
-        return f"({self.safe(depth)})"
+        if choice < 0.97:
+            return self.trigger()
+        return f"({self.safe(depth)})" + self.pick("", "  # a note", "  // a note")
 
     def block(self, depth: int) -> str:
         lines = [self.statement(depth - 1) for _ in range(self.random.randint(0, 3))]
@@ -142,6 +167,38 @@ class Maker:
         self.loops -= 1
         return text
 
+    def table(self) -> str:
+        """Many builtins at once, so that each is met often."""
+        calls = [f"try {self.fitting(self.atom())}" for _ in range(12)]
+        ty = f"Type {{ a: {self.type(2)}, n: {self.type(2)} }}"
+        loop = self.pick("break", "continue", "if not (a == 2) { break }", "xs = xs")
+        return f"print [{', '.join(calls)}]\nd = {ty}\nfor i in xs {{ {loop} }}"
+
+    def trigger(self) -> str:
+        """Something with the host's own values, types and authorities."""
+        return self.pick(
+            'b = await triggers.register({ source: timer.Schedule({ expr: "0 7 * * *" }), target: on_tick, '
+            "inputs: { tick: trigger.event, label: a } })",
+            "c = await triggers.list({ target: on_tick })",
+            'b = await files.read({ path: "notes" })',
+            'c = await mail.home.send({ to: "a", body: "b" })',
+            'b = timer.Schedule({ expr: "* * * * *", tz: "UTC" })',
+            'h = start gate(mail: mail.work)\nsignal_run(h, "go", [a])\nb = await h',
+            "c = mail.work",
+            "b = on_tick",
+        )
+
+    def type(self, depth: int) -> str:
+        """A type, in the form that a Type literal takes."""
+        if depth <= 0 or self.random.random() < 0.4:
+            return self.pick(
+                "str", "int", "float", "bool", "any", "dict", "null", "Row", 'enum["a", "x"]', '"x"'
+            )
+        one, two = self.type(depth - 1), self.type(depth - 1)
+        return self.pick(
+            f"list[{one}]", f"{{ a: {one}, n: {two}? }}", f"{one} | {two}", f"{{ ok: bool, value: {one} }}"
+        )
+
     def signal(self) -> str:
         return "h = start waiter()\n" + self.pick(
             "signal run h with { go: a }\nb = await h", "b = await h", "cancel h\nb = await h"
@@ -164,7 +221,7 @@ class Maker:
     def expr(self, depth: int) -> str:
         if depth <= 0 or self.random.random() < 0.25:
             return self.atom()
-        pick = self.random.randint(0, 25)
+        pick = self.random.randint(0, 29)
         one, two = self.expr(depth - 1), self.expr(depth - 1)
         if self.random.random() < 0.35:
             return f"((try ({one})).value ?? {self.atom()})"
@@ -213,8 +270,13 @@ class Maker:
                 )
             case 23:
                 return self.builtin(one, two)
+            case 26 | 27 | 28:
+                return self.fitting(one)
+            case 29:
+                return f"[{self.pick('files', 'mail.work', 'tools')}, {one}]"
             case 24:
-                return f"validate({one}, {self.pick('Row', 'Type { a: int, n: any? }', 'a')})"
+                a_type = f"Type {{ a: {self.type(2)}, n: {self.type(1)}? }}"
+                return f"validate({one}, {self.pick('Row', a_type, a_type, 'a', 'Any3')})"
             case _:
                 return f"({one} + {two} + {self.atom()} + 1)"
 
@@ -225,6 +287,20 @@ class Maker:
             f"merge({one}, {two})", f"to_int({one})", f"round({one})", f"floor_div({one}, {two})", f"sum({one})",
             f"unique({one})", f"reverse({one})", f"json_parse(to_json({one}))", f"remove({one}, {two})", "len(1, 2)",
         )  # fmt: skip
+
+    def fitting(self, one: str) -> str:
+        """A builtin with arguments that it takes, of which one is now and then another."""
+        texts = ['"a-b,c"', '" x\\ny "', '"12"', "to_string(a)", 'join(split("a b", " "), "-")', '"Ünder é"']
+        lists = ["xs", "[3, 1, 2]", "range(4)", '["b", "a"]', "[{ n: 2 }, { n: 1 }]", "[1, 1.0, [1], [1]]"]
+        records = ["r", "c", "{ a: 1, n: 2 }"]
+        numbers = ["a", "b", "7", "-2.5", "0", "1e3"]
+        kinds = {"t": texts, "l": lists, "r": records, "n": numbers, "x": [one, "a", "xs", "r"]}
+        name = self.pick(*BUILTINS)
+        args = [
+            one if self.random.random() < 0.07 else self.pick(*kinds[each])
+            for each in self.pick(*BUILTINS[name])
+        ]
+        return f"{name}({', '.join(args)})"
 
     def effect(self, depth: int) -> str:
         one = self.expr(depth)
@@ -242,7 +318,7 @@ class Maker:
         one = self.expr(depth)
         return self.pick(
             f"tools.echo({{ v: {one} }})", f"tools.echo({one})", "tools.fail({})", "tools.flaky({})",
-            f"mail.send({one}, {self.atom()})", "tools.echo()",
+            f"post.send({one}, {self.atom()})", "tools.echo()",
         )  # fmt: skip
 
     def atom(self) -> str:
