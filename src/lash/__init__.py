@@ -12,9 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lash.agents import Agent, Binding, CodeOptions, Limits
+    from lash.agents import (
+        Agent,
+        Binding,
+        ChildProcess,
+        CodeOptions,
+        Limits,
+        ProcessContext,
+        ProcessDefinition,
+        process,
+    )
     from lash.errors import LashError, ToolError
-    from lash.facade import Accepted, Runtime, Session, Turn, TurnResult, open
+    from lash.facade import Accepted, ProcessHandle, Runtime, Session, Turn, TurnResult, open
     from lash.tools import Attachment, Resource, Retry, Tool, ToolContext, file_tools, tool
     from lash.tracing import Trace
     from lash.values import AttachmentRef, GenerationOptions, TokenUsage, TurnEvent, TurnInput
@@ -27,10 +36,14 @@ __all__ = [
     "Attachment",
     "AttachmentRef",
     "Binding",
+    "ChildProcess",
     "CodeOptions",
     "GenerationOptions",
     "LashError",
     "Limits",
+    "ProcessContext",
+    "ProcessDefinition",
+    "ProcessHandle",
     "Resource",
     "Retry",
     "Runtime",
@@ -47,13 +60,23 @@ __all__ = [
     "__version__",
     "file_tools",
     "open",
+    "process",
     "tool",
 ]
 
 _HOMES = {
-    "lash.agents": ("Agent", "Binding", "CodeOptions", "Limits"),
+    "lash.agents": (
+        "Agent",
+        "Binding",
+        "ChildProcess",
+        "CodeOptions",
+        "Limits",
+        "ProcessContext",
+        "ProcessDefinition",
+        "process",
+    ),
     "lash.errors": ("LashError", "ToolError"),
-    "lash.facade": ("Accepted", "Runtime", "Session", "Turn", "TurnResult", "open"),
+    "lash.facade": ("Accepted", "ProcessHandle", "Runtime", "Session", "Turn", "TurnResult", "open"),
     "lash.tools": ("Attachment", "Resource", "Retry", "Tool", "ToolContext", "file_tools", "tool"),
     "lash.tracing": ("Trace",),
     "lash.values": ("AttachmentRef", "GenerationOptions", "TokenUsage", "TurnEvent", "TurnInput"),

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lash.facade.opening import open
+    from lash.facade.processes import Processes, ProcessHandle
     from lash.facade.runtime import Runtime
     from lash.facade.session import Accepted, Session
     from lash.facade.turn import Turn, TurnResult
 
-__all__ = ["Accepted", "Runtime", "Session", "Turn", "TurnResult", "open"]
+__all__ = ["Accepted", "ProcessHandle", "Processes", "Runtime", "Session", "Turn", "TurnResult", "open"]
 
 _HOME_OF = {
     "Accepted": "lash.facade.session",
+    "ProcessHandle": "lash.facade.processes",
+    "Processes": "lash.facade.processes",
     "Runtime": "lash.facade.runtime",
     "Session": "lash.facade.session",
     "Turn": "lash.facade.turn",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
-    from lash.agents import Agent
+    from lash.agents import Agent, ProcessDefinition
     from lash.contracts import AttachmentStore
     from lash.facade.runtime import Runtime
     from lash.tracing import TraceLike
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 def open(
     url: str | PathLike[str],
-    *agents: Agent,
+    *agents: Agent | ProcessDefinition[Any],
     resources: Mapping[type, Any] | Sequence[Any] | None = None,
     attachments: AttachmentStore | None = None,
     clock: Clock | None = None,
     ids: IdSource | None = None,
     lease_ttl_ms: int = 30_000,
     max_concurrent_turns: int = 256,
+    max_concurrent_processes: int = 256,
+    process_grace_ms: int = 1_000,
     retention_ms: int | None = 7 * 24 * 3_600_000,
     trace: TraceLike | None = None,
     work: bool = True,
@@ -36,7 +38,8 @@ def open(
 
     Args:
         url: A path or `sqlite:///PATH`, or `memory:`.
-        agents: Whose work this runtime takes up. Work of other agents is left alone.
+        agents: Whose work this runtime takes up: agents, with those that they have as tools, and
+            `@lash.process`es. Work of others is left alone.
         resources: Live objects for tools (a pool, a client), by type or as a list. Never persisted.
         attachments: Where attachment bytes are kept, such as `lash.backends.files.FileAttachmentStore(FOLDER)`; in
             the database by default. A durable database wants a durable store.
@@ -45,6 +48,9 @@ def open(
         lease_ttl_ms: How long a driver that vanished without a trace keeps its session from others. A
             process that was killed on this machine is noticed at once.
         max_concurrent_turns: How many turns run at the same time.
+        max_concurrent_processes: How many processes run at the same time; those that wait do not count.
+        process_grace_ms: How long a process, or a tool that waits for one, may wait in memory before it is let
+            go of, to be taken up again when it may go on.
         retention_ms: How long settled effects and settled queue rows are kept as evidence: seven days by
             default, None for ever. What is in the history, and the receipts of turns, is never deleted.
         trace: Where to write what turns do and how long it takes: a path for JSON lines (`lash trace view`
@@ -74,6 +80,8 @@ def open(
         ids=ids,
         lease_ttl_ms=lease_ttl_ms,
         max_concurrent_turns=max_concurrent_turns,
+        max_concurrent_processes=max_concurrent_processes,
+        process_grace_ms=process_grace_ms,
         retention_ms=retention_ms,
         trace=trace,
         work=work,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from lash.agents import Agent
+from lash.agents import Agent, ProcessDefinition, agents_below
 from lash.contracts import Database, EffectHost
 from lash.errors import LashError
 from lash.facade.outcomes import TurnOutcomes
 from lash.facade.portal import Portal, refuse_on_running_loop
+from lash.facade.processes import Processes
 from lash.facade.session import Accepted, Session
 from lash.facade.turn import TurnResult
 from lash.providers import resolve_model
@@ -29,6 +31,7 @@ from lash.runtime import (
     Worker,
     durability_report,
 )
+from lash.runtime.processes import DEFAULT_GRACE_MS, ProcessHost
 from lash.system import RandomIds
 from lash.tools import OutputBudget, Resources, SerialLanes, ToolSet, ToolThreads
 from lash.tracing import TraceLike, Tracer, as_trace
@@ -54,19 +57,21 @@ class Runtime:
 
     Args:
         database: Every durable contract.
-        agents: Whose work this runtime takes up.
+        agents: Whose work this runtime takes up: agents, those that they have as tools, and `@lash.process`es.
         effect_host: Overrides how effects are run; None records them in the database.
         resources: Live objects for tools, by type or as a list.
         clock, ids: Time and fresh ids; the machine's by default.
         lease_ttl_ms: How long a vanished driver keeps its session from others.
         max_concurrent_turns: How many turns run at the same time.
+        max_concurrent_processes: How many processes run at the same time; those that wait do not count.
+        process_grace_ms: How long something may wait in memory before it is let go of.
         retention_ms: How long settled effects and queue rows are kept; None for ever.
         trace: Where traces go; see `lash.open`.
         work: False to drive nothing.
         frame_key: A secret that suspended programs are authenticated with; see `lash.open`.
 
     Raises:
-        LashError: `agent_duplicate`; `invalid_argument` for a negative retention;
+        LashError: `agent_duplicate`; `process_duplicate`; `invalid_argument` for a negative retention;
             `durable_store_required:<facet>` when some parts are durable and others are not, naming each with
             its mend.
     """
@@ -75,13 +80,15 @@ class Runtime:
         self,
         *,
         database: Database,
-        agents: Sequence[Agent] = (),
+        agents: Sequence[Agent | ProcessDefinition[Any]] = (),
         effect_host: EffectHost | None = None,
         resources: Mapping[type, Any] | Sequence[Any] | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
         lease_ttl_ms: int = 30_000,
         max_concurrent_turns: int = 256,
+        max_concurrent_processes: int = 256,
+        process_grace_ms: int = DEFAULT_GRACE_MS,
         retention_ms: int | None = DEFAULT_RETENTION_MS,
         trace: TraceLike | None = None,
         work: bool = True,
@@ -92,7 +99,9 @@ class Runtime:
         self.ids: IdSource = ids or RandomIds()
         self.durability: DurabilityReport = durability_report(database, effect_host=effect_host)
         self.durability.check()
-        self._agents = _by_name(agents)
+        self._agents = _by_name(agents_below([one for one in agents if isinstance(one, Agent)]))
+        self._given = tuple(dict.fromkeys(one.name for one in agents if isinstance(one, Agent)))
+        self._definitions = [one for one in agents if isinstance(one, ProcessDefinition)]
         self._resources = resources
         self._bus = ActivityBus(clock=self.clock, incarnation=self.ids.new("live"))
         self._tracer = None if trace is None else Tracer(as_trace(trace))
@@ -110,7 +119,10 @@ class Runtime:
         )
         self._max_concurrent_turns = max_concurrent_turns
         self._work = work
+        self._max_concurrent_processes = max_concurrent_processes
+        self._process_grace_ms = process_grace_ms
         self._bound: dict[str, BoundAgent] = {}
+        self._host: ProcessHost | None = None
         self._worker: Worker | None = None
         self._portal = Portal()
 
@@ -120,16 +132,33 @@ class Runtime:
         """Open the database, resolve models, bind resources, and begin to drive; see `lash.open`."""
         if self._worker is not None:
             return
-        self._bound = self._bind() if self._work else {}
+        resources, threads, lanes = Resources(self._resources or ()), ToolThreads(), SerialLanes()
+        self._bound = self._bind(resources, threads, lanes) if self._work else {}
+        host = ProcessHost(
+            self._services,
+            self._bound,
+            self._definitions,
+            resources=resources,
+            threads=threads,
+            lanes=lanes,
+            max_concurrent=self._max_concurrent_processes,
+            grace_ms=self._process_grace_ms,
+        )
+        self._services = dataclasses.replace(self._services, processes=host)
         await self.database.connect()
         await self.database.turn_ingress.release_dead_owners()
         self._worker = Worker(self._services, self._bound, max_concurrent_turns=self._max_concurrent_turns)
+        self._host = host
         if self._bound:
             self._worker.start()
+        if self._work and (self._bound or self._definitions):
+            host.worker.start()
 
     async def close(self) -> None:
         """Stop driving, give unfinished turns back, and let go of the database and the models."""
         worker, self._worker = self._worker, None
+        if self._host is not None:
+            await self._host.worker.stop()
         if worker is not None:
             await worker.stop()
         for agent in self._bound.values():
@@ -207,7 +236,7 @@ class Runtime:
         self._check_open()
         catalog = self.database.session_catalog
         name = agent.name if isinstance(agent, Agent) else agent
-        if name is None and len(self._agents) != 1:
+        if name is None and len(self._given) != 1:
             known = await catalog.find_session(id)
             name = known.agent if known is not None else None
         info, _ = await catalog.admit_session(id, agent=name or self._only_agent(id), labels=labels)
@@ -281,6 +310,19 @@ class Runtime:
         """The calls that wait for a person: list them, approve or deny them."""
         self._check_open()
         return Approvals(self.database.durable_waits, self.clock)
+
+    @property
+    def processes(self) -> Processes:
+        """Background work: start it, look at it, steer it."""
+        self._check_open()
+        return Processes(self)
+
+    @property
+    def process_host(self) -> ProcessHost:
+        """What runs and starts the processes of this runtime."""
+        self._check_open()
+        assert self._host is not None, "made with the worker"
+        return self._host
 
     def attachments(self, session_id: str) -> SessionAttachments:
         """Return the attachments of a session."""
@@ -361,10 +403,10 @@ class Runtime:
 
     # ---- parts
 
-    def _bind(self) -> dict[str, BoundAgent]:
+    def _bind(
+        self, resources: Resources, threads: ToolThreads, lanes: SerialLanes
+    ) -> dict[str, BoundAgent]:
         """Resolve what the agents name. Threads and serial keys are shared by all of them."""
-        resources = Resources(self._resources or ())
-        threads, lanes = ToolThreads(), SerialLanes()
         bound = {}
         for name, agent in self._agents.items():
             tools = ToolSet(agent.tools, budget=_budget(agent), threads=threads, lanes=lanes).bind(resources)
@@ -386,11 +428,11 @@ class Runtime:
         return AgentPrograms(agent, tools, requests=(ProcessRequests(),), secret=self._services.frame_key)
 
     def _only_agent(self, session_id: str) -> str:
-        if len(self._agents) == 1:
-            return next(iter(self._agents))
+        if len(self._given) == 1:
+            return self._given[0]
         raise LashError(
             "agent_ambiguous",
-            f"session {session_id!r} is new and this runtime has the agents {sorted(self._agents)}; "
+            f"session {session_id!r} is new and this runtime has the agents {sorted(self._given)}; "
             "say which one: runtime.session(id, agent)",
             session_id=session_id,
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lash.agents import Agent
 from lash.contracts import RuntimePersistence
 from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
+from lash.facade.processes import ProcessHandle
 from lash.facade.results import result_of_receipt
 from lash.facade.turn import Turn, TurnResult
 from lash.runtime import SessionWatch
@@ -103,6 +105,37 @@ class Session:
             LashError: `idempotency_conflict`, `session_busy`, `session_deleted`, `invalid_argument`.
         """
         return await self._runtime.accept(self._draft(input, idempotency_key, on_busy, None, context))
+
+    async def spawn(
+        self,
+        agent: Agent | str,
+        input: str,
+        *,
+        output: Any = None,
+        id: str | None = None,
+        label: str | None = None,
+        wake: bool = True,
+    ) -> ProcessHandle[Any]:
+        """Give work to an agent in a session of its own below this one, and return at once.
+
+        The work is a process: it outlives this operating-system process. This session's agent is woken with the
+        answer; whoever wants it in code awaits the handle.
+
+        Args:
+            agent: Who is asked: an agent of this runtime, or its name.
+            input: What.
+            output: The type of the answer; None for the agent's own.
+            id: The id of the process, an idempotency key; a fresh one by default.
+            label: What lists call it; the agent's name by default.
+            wake: Whether this session is woken when it ends.
+
+        Raises:
+            LashError: `agent_unknown`; `subagent_depth_exceeded`; `output_type_invalid`;
+                `process_registration_conflict` for an id that was used for something else.
+        """
+        return await self._runtime.processes.spawn(
+            agent, input, session=self.id, output=output, id=id, label=label, wake=wake
+        )
 
     def watch(self, cursor: str | None = None) -> SessionWatch:
         """Watch this session: what its turns show while they run, and what is committed of them.

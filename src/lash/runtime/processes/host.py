@@ -9,7 +9,7 @@ from lash.agents import ProcessDefinition
 from lash.errors import LashError
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.processes.call_processes import CallOrigin, CallProcesses
-from lash.runtime.processes.engine import ProcessEngine, ProcessEngines
+from lash.runtime.processes.engine import ProcessEngine, ProcessEngines, ProcessRun
 from lash.runtime.processes.function_engine import FunctionEngine
 from lash.runtime.processes.session_engine import SessionTurnEngine
 from lash.runtime.processes.starting import ProcessStarts
@@ -18,7 +18,15 @@ from lash.runtime.processes.tool_engine import ToolCallEngine
 from lash.runtime.processes.worker import ProcessWorker
 from lash.runtime.services import RuntimeServices
 from lash.tools import Resources, SerialLanes, ToolThreads
-from lash.values import FunctionInput, ProcessInput, SessionTurnInput, ToolCallInput
+from lash.values import (
+    FunctionInput,
+    LashlangProcessInput,
+    ProcessAwaitOutput,
+    ProcessInput,
+    ProcessRecord,
+    SessionTurnInput,
+    ToolCallInput,
+)
 
 DEFAULT_GRACE_MS = 1_000
 
@@ -66,6 +74,7 @@ class ProcessHost:
             ToolCallInput: ToolCallEngine(agents),
             SessionTurnInput: SessionTurnEngine(agents),
             FunctionInput: FunctionEngine(self.definitions, self.starts, tools, grace_s=self._grace_s),
+            LashlangProcessInput: _ProgramEngine(),
         }
         profiles = [f"agent:{name}" for name in agents]
         profiles += [definition.host_profile for definition in self.definitions.values()]
@@ -81,6 +90,15 @@ class ProcessHost:
     def for_call(self, origin: CallOrigin) -> CallProcesses:
         """Return the processes of one attempt of a tool call."""
         return CallProcesses(self._services, self.starts, origin, grace_s=self._grace_s)
+
+
+class _ProgramEngine:
+    """Runs what programs declare. The language is loaded with the first such process."""
+
+    async def run(self, process: ProcessRecord, context: ProcessRun) -> ProcessAwaitOutput:
+        from lash.runtime.processes.lashlang_engine import LashlangEngine
+
+        return await LashlangEngine(secret=context.services.frame_key).run(process, context)
 
 
 def definitions_by_name(

@@ -58,7 +58,7 @@ class ProcessWorker:
         self._grace_s = grace_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
-        self._stalled: dict[str, LashError] = {}
+        self._expected: dict[str, set[asyncio.Future[LashError]]] = {}
         self._passed_over: dict[str, float] = {}  # process -> when to look at it again, by the loop's clock
         self._loop_task: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
@@ -68,9 +68,21 @@ class ProcessWorker:
         """The processes that run here now."""
         return tuple(self._tasks)
 
-    def stalled_by(self, process_id: str) -> LashError | None:
-        """Return what keeps a process from going on here, as of its last run; None when nothing does."""
-        return self._stalled.get(process_id)
+    def expect_stall(self, process_id: str) -> asyncio.Future[LashError]:
+        """Return what will keep a process from going on here, should something that does not mend itself.
+
+        Cancel it when nobody waits any more.
+        """
+        expected: asyncio.Future[LashError] = asyncio.get_running_loop().create_future()
+        self._expected.setdefault(process_id, set()).add(expected)
+        expected.add_done_callback(lambda done: self._forget(process_id, done))
+        return expected
+
+    def _forget(self, process_id: str, expected: asyncio.Future[LashError]) -> None:
+        waiting = self._expected.get(process_id, set())
+        waiting.discard(expected)
+        if not waiting:
+            self._expected.pop(process_id, None)
 
     def start(self) -> None:
         """Begin to look for processes. Recovery is the first look."""
@@ -180,10 +192,11 @@ class ProcessWorker:
         failure = await supervisor.finish()
         if failure is None:
             self._failures.pop(process_id, None)
-            self._stalled.pop(process_id, None)
-        else:
-            self._failures[process_id] = self._failures.get(process_id, 0) + 1
-            self._stalled[process_id] = failure
+            return
+        self._failures[process_id] = self._failures.get(process_id, 0) + 1
+        if not failure.retryable and failure.code not in ("process_lease_lost", "process_already_terminal"):
+            for expected in list(self._expected.get(process_id, ())):
+                expected.set_result(failure)
 
     async def _start(self, lease: ProcessLease) -> ProcessRecord | None:
         """Note that the process is run; None when it is not to be run, and was given up or is over."""

@@ -1,0 +1,468 @@
+"""Processes as the host has them: `runtime.processes`, and the handle of one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from lash.agents import Agent, ProcessDefinition
+from lash.errors import LashError
+from lash.runtime.processes import (
+    ProcessEnvironment,
+    StartPlan,
+    answer_of,
+    existing_process,
+    first_output,
+    load_environment,
+    say_to_subagent,
+    signal_request,
+    value_of,
+    wait_key,
+)
+from lash.tools import to_json
+from lash.values import (
+    AwaitFailure,
+    AwaitSuccess,
+    EffectScope,
+    ExternalInput,
+    FunctionInput,
+    Json,
+    ProcessAwaitOutput,
+    ProcessEvent,
+    ProcessEventAppendRequest,
+    ProcessExternalRef,
+    ProcessHandleDescriptor,
+    ProcessProvenance,
+    ProcessRecord,
+    ProcessRegistration,
+    ProcessScope,
+    ProcessStartGrant,
+    SessionTurnInput,
+    WaitResolution,
+)
+
+if TYPE_CHECKING:
+    from lash.facade.runtime import Runtime
+
+R = TypeVar("R")
+
+_Events: TypeAlias = list[ProcessEvent]  # `list` is a method below
+
+_PAGE = 200
+_LOOK_AROUND_MS = 1_000
+
+
+class ProcessHandle(Generic[R]):
+    """A process, as somebody outside of it has it. `await` it for its result."""
+
+    def __init__(self, processes: Processes, process_id: str, plan: StartPlan | None = None) -> None:
+        self._processes = processes
+        self._plan = plan
+        self.id = process_id
+
+    def __repr__(self) -> str:
+        return f"<ProcessHandle {self.id}>"
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.result().__await__()
+
+    async def result(self, *, timeout: float | None = None) -> R:
+        """Return what the process ended with, once it is over, whoever runs it; see `Processes.wait`."""
+        value = await self._processes.wait(self.id, timeout=timeout)
+        if self._plan is not None:
+            return self._plan.convert(value)  # type: ignore[no-any-return]  # of the definition's return type
+        return await self._processes.converted(self.id, value)  # type: ignore[no-any-return]  # the same
+
+    async def status(self) -> ProcessRecord:
+        """Return the process as it is now."""
+        return await self._processes.get(self.id)
+
+    async def events(self, after: int = 0) -> list[ProcessEvent]:
+        """Return its events after a sequence number."""
+        return await self._processes.events(self.id, after=after)
+
+    def watch(self, after: int = 0) -> AsyncIterator[ProcessEvent]:
+        """Yield its events after a sequence number, as they come, until it is over."""
+        return self._processes.watch(self.id, after=after)
+
+    async def cancel(self, reason: str | None = None) -> ProcessRecord:
+        """Ask it to stop."""
+        return await self._processes.cancel(self.id, reason)
+
+    async def signal(self, name: str, payload: Any = None, *, signal_id: str | None = None) -> ProcessEvent:
+        """Send it a signal, for its `ctx.signal(name)`."""
+        return await self._processes.signal(self.id, name, payload, signal_id=signal_id)
+
+    async def send(self, text: str, *, idempotency_key: str | None = None) -> None:
+        """Say something to it, when it is an agent: it enters its running turn, or begins another one."""
+        await self._processes.send(self.id, text, idempotency_key=idempotency_key)
+
+    async def resolve(self, key: str, value: Any = None) -> WaitResolution:
+        """Resolve its `ctx.wait(key)`."""
+        return await self._processes.resolve(self.id, key, value)
+
+
+class Processes:
+    """Starts processes and steers them, from outside of any turn. Get it from `Runtime.processes`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+        self._registry = runtime.database.process_registry
+
+    # ---- starting
+
+    async def start(
+        self,
+        work: ProcessDefinition[R] | Any,
+        *args: Any,
+        id: str | None = None,
+        session: str | None = None,
+        label: str | None = None,
+        wake: bool = False,
+        **kwargs: Any,
+    ) -> ProcessHandle[R]:
+        """Start a durable function, or a call of a tool, and return at once.
+
+        Args:
+            work: A `@lash.process`, or a tool of an agent of this runtime.
+            args: Its arguments. Arguments that are called like an option here are given by position.
+            id: The id of the process, an idempotency key: started again with the same arguments it is the same
+                process, as it is by then. A fresh one by default.
+            session: The session that it belongs to: which sees it, and may be woken.
+            label: What lists call it.
+            wake: Whether that session is woken when it ends.
+            kwargs: More arguments, by name.
+
+        Raises:
+            LashError: `invalid_process_args`; `process_registration_conflict` for an id that was used with
+                other arguments; `invalid_argument` for `wake` without a session.
+        """
+        owner = _scope(session, wake=wake)
+        plan = self._runtime.process_host.starts.of_work(
+            id or self._runtime.ids.new("process"),
+            work,
+            args,
+            kwargs,
+            agent=None,
+            owner=owner or ProcessScope(session_id="root"),
+            caused_by=None,
+            wake_target=owner if wake else None,
+            label=label,
+        )
+        return await self._begin(plan, owner)
+
+    async def spawn(
+        self,
+        agent: Agent | str,
+        input: str,
+        *,
+        session: str,
+        output: Any = None,
+        id: str | None = None,
+        label: str | None = None,
+        wake: bool = True,
+    ) -> ProcessHandle[Any]:
+        """Give work to an agent in a session of its own below `session`; see `Session.spawn`."""
+        owner = ProcessScope(session_id=session)
+        plan = self._runtime.process_host.starts.of_agent(
+            id or self._runtime.ids.new("process"),
+            agent,
+            input,
+            output=output,
+            owner=owner,
+            caused_by=None,
+            label=label,
+            wake_target=owner if wake else None,
+        )
+        return await self._begin(plan, owner)
+
+    async def start_external(
+        self,
+        metadata: Any = None,
+        *,
+        id: str | None = None,
+        session: str | None = None,
+        label: str | None = None,
+        ref: ProcessExternalRef | None = None,
+    ) -> ProcessHandle[Json]:
+        """Register work that somebody outside does and ends with `complete_external`. Nobody here runs it.
+
+        Args:
+            metadata: JSON that says what it is.
+            id: As for `start`.
+            session: The session that sees it.
+            label: What lists call it.
+            ref: Where it lives.
+        """
+        process_id = id or self._runtime.ids.new("process")
+        owner = _scope(session, wake=False)
+        registration = ProcessRegistration(
+            id=process_id,
+            input=ExternalInput(metadata=to_json(metadata)),
+            provenance=ProcessProvenance(owner_scope=owner or ProcessScope(session_id="root")),
+        )
+        descriptor = ProcessHandleDescriptor(kind="external", label=label)
+        await self._registry.register_process(registration, grants=_grants(owner, descriptor))
+        if ref is not None:
+            await self._registry.set_external_ref(process_id, ref)
+        return ProcessHandle(self, process_id)
+
+    async def _begin(self, plan: StartPlan, owner: ProcessScope | None) -> ProcessHandle[Any]:
+        registration = await plan.complete()
+        await self._registry.register_process(registration, grants=_grants(owner, plan.descriptor))
+        return ProcessHandle(self, registration.id, plan)
+
+    # ---- looking
+
+    def handle(self, id: str) -> ProcessHandle[Any]:
+        """Return the handle of a process, which need not exist yet."""
+        return ProcessHandle(self, id)
+
+    async def get(self, id: str) -> ProcessRecord:
+        """Return a process.
+
+        Raises:
+            LashError: `process_unknown`; `process_no_longer_retained`.
+        """
+        return await existing_process(self._database, id)
+
+    async def list(
+        self, *, session: str | None = None, include_finished: bool = False, limit: int = 100
+    ) -> list[ProcessRecord]:
+        """Return processes: those that a session sees, or all, in the order in which they changed last.
+
+        Args:
+            session: Only what this session sees.
+            include_finished: Also those that are over.
+            limit: How many at most.
+        """
+        if session is not None:
+            scope = ProcessScope(session_id=session)
+            listing = (
+                self._registry.list_handle_grants
+                if include_finished
+                else self._registry.list_live_handle_grants
+            )
+            return [record for _, record in await listing(scope)][:limit]
+        found: list[ProcessRecord] = []
+        cursor = 0
+        while len(found) < limit:
+            page, cursor = await self._registry.processes_changed_since(cursor, limit=_PAGE)
+            found += [record for record in page if include_finished or not record.is_terminal]
+            if len(page) < _PAGE:
+                break
+        return found[:limit]
+
+    async def parked_on(self, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return what those of these processes that wait are waiting for."""
+        return await self._registry.parked_processes(ids)
+
+    async def events(self, id: str, *, after: int = 0) -> _Events:
+        """Return the events of a process after a sequence number; 0 for all.
+
+        Raises:
+            LashError: `process_unknown`; `process_no_longer_retained`.
+        """
+        return await self._registry.events_after(id, after)
+
+    async def watch(self, id: str, *, after: int = 0) -> AsyncIterator[ProcessEvent]:
+        """Yield the events of a process after a sequence number, as they come, until it is over.
+
+        Raises:
+            LashError: `process_unknown`; `process_no_longer_retained`.
+        """
+        subscription = self._database.subscribe([f"process:{id}"])
+        try:
+            while True:
+                is_over = (await self.get(id)).is_terminal
+                for event in await self._registry.events_after(id, after):
+                    after = event.sequence
+                    yield event
+                if is_over:
+                    return
+                await subscription.wait(timeout_ms=_LOOK_AROUND_MS)
+        finally:
+            subscription.close()
+
+    async def environment(self, id: str) -> ProcessEnvironment | None:
+        """Return what a process was started under: agent, model, limits; None for one without an agent."""
+        ref = (await self.get(id)).environment_ref
+        return None if ref is None else await load_environment(self._database.attachment_store, ref)
+
+    # ---- steering
+
+    async def wait(self, id: str, *, timeout: float | None = None) -> Json:
+        """Return what a process ended with, as JSON, once it is over, whoever runs it.
+
+        Args:
+            id: Which process.
+            timeout: Seconds after which to give up; the process goes on.
+
+        Raises:
+            LashError: the code that it failed with; `process_cancelled`; `process_abandoned`;
+                `process_replay_mismatch` and the like when it cannot go on here; `process_unknown`;
+                `process_wait_timeout`.
+        """
+        output = asyncio.ensure_future(first_output(self._database, id))
+        stalled = self._runtime.process_host.worker.expect_stall(id)
+        try:
+            both: list[asyncio.Future[Any]] = [output, stalled]
+            await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if output.done():
+                return value_of(id, output.result())
+            if stalled.done():
+                raise stalled.result()
+            raise LashError(
+                "process_wait_timeout",
+                f"process {id!r} is not over after {timeout:g} s; it goes on",
+                retryable=True,
+                process_id=id,
+            )
+        finally:
+            output.cancel()
+            stalled.cancel()
+            await asyncio.gather(output, return_exceptions=True)
+
+    async def converted(self, id: str, value: Json) -> Any:
+        """Return the value of a process as its definition says, where this runtime has it."""
+        work = (await self.get(id)).input
+        if isinstance(work, FunctionInput):
+            definition = self._runtime.process_host.definitions.get(work.name)
+            return value if definition is None else definition.result_from_json(value)
+        return answer_of(value) if isinstance(work, SessionTurnInput) else value
+
+    async def cancel(self, id: str, reason: str | None = None) -> ProcessRecord:
+        """Ask a process to stop, from any operating-system process; one that is over stays as it is.
+
+        Raises:
+            LashError: `process_unknown`; `process_no_longer_retained`.
+        """
+        record = await self.get(id)
+        if record.is_terminal:
+            return record
+        # Whoever does the work, here or outside, sees the request in its events.
+        await self._registry.append_event(id, ProcessEventAppendRequest.cancel_requested(id, reason))
+        return await self.get(id)
+
+    async def signal(
+        self, id: str, name: str, payload: Any = None, *, signal_id: str | None = None
+    ) -> ProcessEvent:
+        """Send a process a signal; it is kept until the process takes it.
+
+        Args:
+            id: Which process.
+            name: Which signal.
+            payload: JSON.
+            signal_id: An idempotency key; a fresh one by default.
+        """
+        request = signal_request(
+            id, name, to_json(payload), signal_id=signal_id or self._runtime.ids.new("signal")
+        )
+        return (await self._registry.append_event(id, request)).event
+
+    async def send(self, id: str, text: str, *, idempotency_key: str | None = None) -> None:
+        """Say something to an agent that works as a process.
+
+        Raises:
+            LashError: `process_not_a_subagent`; `idempotency_conflict`.
+        """
+        turn_id = idempotency_key or self._runtime.ids.new("said")
+        await say_to_subagent(self._database, id, text, turn_id=turn_id)
+
+    async def resolve(self, id: str, key: str, value: Any = None) -> WaitResolution:
+        """Resolve `ctx.wait(key)` of a process, before or after it waits. The first one wins.
+
+        Raises:
+            LashError: `process_already_terminal`; `process_unknown`.
+        """
+        record = await self.get(id)
+        if record.is_terminal:
+            raise LashError(
+                "process_already_terminal",
+                f"process {id!r} is over ({record.terminal_state}); nothing waits for {key!r} any more",
+                process_id=id,
+            )
+        return await self._database.durable_waits.resolve_wait(
+            wait_key(id, key), to_json(value), scope_key=EffectScope.process(id).key
+        )
+
+    async def resolve_token(self, token: str, value: Any = None) -> WaitResolution:
+        """Resolve the wait that `ctx.token(key)` was made for.
+
+        Raises:
+            LashError: `wait_unknown` for a token that is none, or whose process is over.
+        """
+        return await self._database.durable_waits.resolve_by_token(token, to_json(value))
+
+    async def transfer(self, ids: Sequence[str], *, from_session: str, to_session: str) -> None:
+        """Let another session see processes instead of this one: all or none.
+
+        Raises:
+            LashError: `process_handle_not_granted`.
+        """
+        await self._registry.transfer_handle_grants(
+            ProcessScope(session_id=from_session), ProcessScope(session_id=to_session), ids
+        )
+
+    async def observe(self, id: str, session: str, *, label: str | None = None) -> None:
+        """Note that a session watches a process. That keeps neither of them, and gives no right on it."""
+        await self._registry.observe_process(
+            ProcessScope(session_id=session), id, ProcessHandleDescriptor(label=label)
+        )
+
+    async def complete_external(
+        self, id: str, value: Any = None, *, error: LashError | None = None
+    ) -> ProcessRecord:
+        """End work that somebody outside did.
+
+        Args:
+            id: The process.
+            value: What it came to.
+            error: Why it failed, instead.
+
+        Raises:
+            LashError: `process_not_external` for a process that is run here; `process_already_terminal`.
+        """
+        record = await self.get(id)
+        if not isinstance(record.input, ExternalInput):
+            raise LashError(
+                "process_not_external",
+                f"process {id!r} is run by lash, which ends it; cancel it, or ask for its abandonment",
+                process_id=id,
+            )
+        output: ProcessAwaitOutput = AwaitSuccess(value=to_json(value))
+        if error is not None:
+            output = AwaitFailure(failure_class="external", code=error.code, message=error.message)
+        return await self._registry.complete_process(id, output)
+
+    async def abandon(self, id: str, *, requested_by: str, reason: str) -> ProcessRecord:
+        """Ask that a process be given up once nobody runs it: a written fact, with who and why.
+
+        Raises:
+            LashError: `process_already_terminal`.
+        """
+        return await self._registry.request_abandon(id, requested_by=requested_by, reason=reason)
+
+    async def prune(self, *, finished_before_ms: int, watermark: int | None = None, limit: int = 1000) -> int:
+        """Delete processes that ended before a time; their ids stay taken. Return how many.
+
+        Args:
+            finished_before_ms: Only those that ended earlier.
+            watermark: How far whoever follows the changes of processes has read; None for nobody.
+            limit: How many at most; call again while it answers as many.
+        """
+        return await self._registry.prune_processes(
+            finished_before_ms=finished_before_ms, watermark=watermark, limit=limit
+        )
+
+
+def _scope(session: str | None, *, wake: bool) -> ProcessScope | None:
+    if session is None and wake:
+        raise LashError("invalid_argument", "wake=True needs the session that is to be woken")
+    return None if session is None else ProcessScope(session_id=session)
+
+
+def _grants(owner: ProcessScope | None, descriptor: ProcessHandleDescriptor) -> list[ProcessStartGrant]:
+    return [] if owner is None else [ProcessStartGrant(owner_scope=owner, descriptor=descriptor)]

@@ -1,0 +1,115 @@
+"""Durable functions: what they return, what they remember, and where changed code is found."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import lash
+
+
+@dataclass
+class Summary:
+    title: str
+    pages: int
+
+
+async def test_a_function_returns_its_typed_result(url: str) -> None:
+    @lash.process
+    async def summarise(ctx: lash.ProcessContext, title: str, pages: int = 2) -> Summary:
+        return Summary(title, pages)
+
+    async with lash.open(url, summarise) as runtime:
+        handle = await runtime.processes.start(summarise, "Q3", pages=7)
+        assert await handle.result(timeout=30) == Summary("Q3", 7)
+        again = runtime.processes.handle(handle.id)
+        assert await again == Summary("Q3", 7)
+        assert (await again.status()).terminal_state == "completed"
+
+
+async def test_wrong_arguments_are_refused_at_the_start(url: str) -> None:
+    @lash.process
+    async def count(ctx: lash.ProcessContext, upto: int) -> int:
+        return upto
+
+    async with lash.open(url, count) as runtime:
+        with pytest.raises(lash.LashError, match="upto") as caught:
+            await runtime.processes.start(count, "many")
+        assert caught.value.code == "invalid_process_args"
+        assert await runtime.processes.list(include_finished=True) == []
+
+
+async def test_the_same_id_is_the_same_process(url: str) -> None:
+    runs = 0
+
+    @lash.process
+    async def once(ctx: lash.ProcessContext, name: str) -> str:
+        nonlocal runs
+        runs += 1
+        return f"hello {name}"
+
+    async with lash.open(url, once) as runtime:
+        first = await runtime.processes.start(once, "a", id="greeting")
+        assert await first.result(timeout=30) == "hello a"
+        second = await runtime.processes.start(once, "a", id="greeting")
+        assert await second.result(timeout=30) == "hello a"
+        assert runs == 1
+        with pytest.raises(lash.LashError) as caught:
+            await runtime.processes.start(once, "b", id="greeting")
+        assert caught.value.code == "process_registration_conflict"
+
+
+async def test_failures_have_their_code_and_message(url: str) -> None:
+    @lash.process
+    async def broken(ctx: lash.ProcessContext) -> None:
+        raise ValueError("no such thing")
+
+    @lash.process
+    async def refused(ctx: lash.ProcessContext) -> None:
+        raise lash.ToolError("card_declined", "the bank said no")
+
+    async with lash.open(url, broken, refused) as runtime:
+        for definition, code, text in (
+            (broken, "process_failed", "ValueError: no such thing"),
+            (refused, "card_declined", "the bank said no"),
+        ):
+            handle = await runtime.processes.start(definition)
+            with pytest.raises(lash.LashError) as caught:
+                await handle.result(timeout=30)
+            assert (caught.value.code, caught.value.message) == (code, text)
+
+
+async def test_steps_run_once_over_a_wait_that_outlives_the_run(url: str) -> None:
+    calls: list[Any] = []
+
+    async def fetch(name: str) -> dict[str, int]:
+        calls.append(name)
+        return {"size": len(name)}
+
+    @lash.process
+    async def collect(ctx: lash.ProcessContext) -> list[int]:
+        first = await ctx.step(fetch, "a")
+        more = await ctx.wait("more")
+        second = await ctx.step(fetch, more)
+        return [first["size"], second["size"]]
+
+    async with lash.open(url, collect, process_grace_ms=10) as runtime:
+        handle = await runtime.processes.start(collect)
+        await parked(runtime, handle.id)
+        assert calls == ["a"]
+        await handle.resolve("more", "bcd")
+        assert await handle.result(timeout=30) == [1, 3]
+        assert calls == ["a", "bcd"]
+
+
+async def parked(runtime: lash.Runtime, process_id: str) -> tuple[str, ...]:
+    """Return what a process waits for, once it was let go of."""
+    async with asyncio.timeout(30):
+        while True:
+            on = await runtime.processes.parked_on([process_id])
+            if on:
+                return on[process_id]
+            await asyncio.sleep(0.01)
