@@ -2,7 +2,7 @@
 
 from lash.agents.agent import Agent
 from lash.agents.as_tool import AgentTool, agents_below
-from lash.agents.code_options import Binding, CodeOptions
+from lash.agents.code_options import Binding, CodeOptions, turn_options
 from lash.agents.limits import Limits
 from lash.agents.process import (
     PROCESS_PROGRESS,
@@ -33,4 +33,5 @@ __all__ = [
     "agents_below",
     "converted",
     "process",
+    "turn_options",
 ]

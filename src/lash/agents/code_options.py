@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lash.errors import LashError
-from lash.values import Record
+from lash.values import Json, Record, plain
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -86,3 +86,8 @@ class CodeOptions:
                 f"there are {known}"
             )
         return None
+
+
+def turn_options(bindings: Mapping[str, Binding]) -> dict[str, Json]:
+    """Return bindings as `TurnInput.protocol_turn_options` carries them."""
+    return {"bindings": {name: plain(one) for name, one in bindings.items()}}

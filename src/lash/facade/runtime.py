@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from lash.agents import Agent, ProcessDefinition, agents_below
+from lash.agents import Agent, Binding, CodeOptions, ProcessDefinition, agents_below
 from lash.contracts import Database, EffectHost
 from lash.errors import LashError
 from lash.facade.outcomes import TurnOutcomes
@@ -403,9 +403,7 @@ class Runtime:
 
     # ---- parts
 
-    def _bind(
-        self, resources: Resources, threads: ToolThreads, lanes: SerialLanes
-    ) -> dict[str, BoundAgent]:
+    def _bind(self, resources: Resources, threads: ToolThreads, lanes: SerialLanes) -> dict[str, BoundAgent]:
         """Resolve what the agents name. Threads and serial keys are shared by all of them."""
         bound = {}
         for name, agent in self._agents.items():
@@ -426,6 +424,21 @@ class Runtime:
         from lash.runtime.processes.program_requests import ProcessRequests
 
         return AgentPrograms(agent, tools, requests=(ProcessRequests(),), secret=self._services.frame_key)
+
+    def check_bindings(self, agent_name: str, bindings: Mapping[str, Binding]) -> None:
+        """Refuse bindings of a turn that its agent's programs could not read.
+
+        Raises:
+            LashError: `code_options_invalid`.
+        """
+        agent = self._agents.get(agent_name)
+        if agent is None:
+            return  # whoever has the agent checks it
+        if agent.protocol != "code":
+            raise LashError(
+                "code_options_invalid", f"agent {agent_name!r} runs no programs, so none could read a binding"
+            )
+        (agent.code or CodeOptions()).check(bindings)
 
     def _only_agent(self, session_id: str) -> str:
         if len(self._given) == 1:

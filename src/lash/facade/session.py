@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lash.agents import Agent
+from lash.agents import Agent, Binding, turn_options
 from lash.contracts import RuntimePersistence
 from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
@@ -66,6 +67,7 @@ class Session:
         on_busy: OnBusy = "queue",
         output: Any = None,
         context: Json = None,
+        bindings: Mapping[str, Binding] | None = None,
     ) -> Turn:
         """Return a turn; `await` it, or iterate its `events()`.
 
@@ -77,12 +79,14 @@ class Session:
                 boundary (the result is then that turn's), `"refuse"` fails with `session_busy`.
             output: The type of the answer for this turn; see `Agent`.
             context: JSON that tools may read as `ctx.context`; the model does not see it.
+            bindings: Values that the programs of this turn may read by name (`protocol="code"`).
 
         Raises:
-            LashError: `invalid_argument`, `json_not_representable`, `output_type_invalid` at once; when it
+            LashError: `invalid_argument`, `json_not_representable`, `output_type_invalid`, `code_options_invalid`
+                at once; when it
                 runs: see `TurnIngress.accept_turn`, and whatever keeps it from being finished here.
         """
-        draft = self._draft(input, turn_id, on_busy, output, context)
+        draft = self._draft(input, turn_id, on_busy, output, context, bindings)
         return Turn(self._runtime, draft, output)
 
     async def send(
@@ -204,10 +208,11 @@ class Session:
         on_busy: OnBusy = "queue",
         output: Any = None,
         context: Json = None,
+        bindings: Mapping[str, Binding] | None = None,
     ) -> TurnResult:
         """Run a turn and wait for its result; for scripts. See `turn`."""
         refuse_on_running_loop("turn_sync")
-        draft = self._draft(input, turn_id, on_busy, output, context)
+        draft = self._draft(input, turn_id, on_busy, output, context, bindings)
         return self._runtime.call_sync(self._runtime.finish_turn(draft, output))
 
     def send_sync(
@@ -239,9 +244,18 @@ class Session:
         return self._runtime.database.runtime_persistence(self.id)
 
     def _draft(
-        self, value: InputLike, turn_id: str | None, on_busy: OnBusy, output: Any, context: Json
+        self,
+        value: InputLike,
+        turn_id: str | None,
+        on_busy: OnBusy,
+        output: Any,
+        context: Json,
+        bindings: Mapping[str, Binding] | None = None,
     ) -> TurnDraft:
         given = turn_input(value, context=context, output=output)
+        if bindings:
+            self._runtime.check_bindings(self.info.agent, bindings)
+            given = given.replace(protocol_turn_options=turn_options(bindings))
         return TurnDraft(
             session_id=self.id,
             turn_id=turn_id or given.turn_id or self._runtime.ids.new("turn"),

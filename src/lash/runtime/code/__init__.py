@@ -1,6 +1,5 @@
 """Code mode: programs of a model, run as part of its turns. `runner.py` has the theory of operation."""
 
-from lash.runtime.code.bound_values import turn_options
 from lash.runtime.code.effects_of_programs import Outcome, ProgramEffects, ProgramRequests, request_number
 from lash.runtime.code.mode import AgentPrograms
 from lash.runtime.code.program_world import ProgramWorld
@@ -19,6 +18,5 @@ __all__ = [
     "frame_key",
     "is_frame_due",
     "request_number",
-    "turn_options",
     "variable_lines",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import msgspec
 
@@ -107,11 +107,6 @@ def bindings_of(input: TurnInput | None) -> dict[str, Binding]:
         return msgspec.convert(given, dict[str, Binding])
     except msgspec.ValidationError as problem:
         raise LashError("code_options_invalid", f"the turn's bindings cannot be read: {problem}") from problem
-
-
-def turn_options(bindings: Mapping[str, Binding]) -> dict[str, Json]:
-    """Return bindings as `TurnInput.protocol_turn_options` carries them."""
-    return {"bindings": {name: msgspec.to_builtins(one) for name, one in bindings.items()}}
 
 
 def _parsed(data: bytes, media_type: str) -> Json:

@@ -211,7 +211,7 @@ class ProgramEffects:
             _call(f"p{self.effect_id}.{request_number(member)}", self._tool_of(member) or "", member.payload)
             for _, member in requests
         )
-        batch = world.tools.prepare(
+        batch = await world.tools.prepare(
             RunTools(effect_id=self.effect_id, iteration=self._iteration, calls=calls),
             world.runtime_scope,
             self.replay_key,
