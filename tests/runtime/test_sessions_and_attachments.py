@@ -125,7 +125,7 @@ async def test_input_that_is_none_is_refused_at_once(url: str, value: object) ->
 
 def test_agent_lists_everything_that_is_wrong_with_it() -> None:
     with pytest.raises(lash.LashError) as caught:
-        lash.Agent(" ", model="gpt", protocol="code", plugins=[object()])  # type: ignore[arg-type]
+        lash.Agent(" ", model="gpt", protocol="prose", plugins=[object()])  # type: ignore[arg-type]
     assert caught.value.code == "agent_invalid"
     assert len(caught.value.problems) == 4
 

@@ -4,6 +4,7 @@ Leaf effects are recorded; composite ones (a batch of tool calls, a turn) are dr
 leaves recorded. Nothing here holds a lock or a transaction while an executor runs.
 """
 
+from lash.effects.failures import is_recorded
 from lash.effects.identity import effect_identity, field_differences
 from lash.effects.inline import InlineEffectHost
 from lash.effects.journaled import JournaledEffectHost
@@ -21,5 +22,6 @@ __all__ = [
     "effect_identity",
     "encode_outcome",
     "field_differences",
+    "is_recorded",
     "unknown_outcome",
 ]

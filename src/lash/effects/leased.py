@@ -141,7 +141,7 @@ class LeasedEffects:
                 failure = EffectResult(state=EffectState.FAILED, error=problem.record())
                 self._hand_in(identity, envelope, failure)
             raise
-        if isinstance(outcome, CheckpointOutcome) and outcome.delivery.is_empty:
+        if _is_left_out(envelope, outcome):
             return outcome  # an empty checkpoint is recorded by what comes after it, see _passed_over
         result = EffectResult(state=EffectState.DONE, outcome=encode_outcome(outcome))
         self._hand_in(identity, envelope, result)
@@ -225,6 +225,15 @@ class LeasedEffects:
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _is_left_out(envelope: RuntimeEffectEnvelope, outcome: RuntimeEffectOutcome) -> bool:
+    """Whether an outcome needs no line: an empty checkpoint that is numbered, so that a later line tells of it."""
+    return (
+        isinstance(outcome, CheckpointOutcome)
+        and outcome.delivery.is_empty
+        and envelope.effect_id.isdigit()
+    )
 
 
 def _is_numbered(record: EffectRecord) -> bool:

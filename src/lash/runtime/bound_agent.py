@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lash.agents import Agent
+from lash.agents import Agent, AgentTool
 from lash.contracts import Model
 from lash.errors import LashError
+from lash.plugins import PromptContribution, PromptSlot
 from lash.runtime.output import OutputShape
 from lash.tools import ToolSet
 from lash.turn import (
@@ -17,6 +19,7 @@ from lash.turn import (
     submit_tool_spec,
 )
 from lash.values import (
+    SUBAGENT_DEPTH_MAX,
     AttachmentPart,
     Part,
     SurfaceSync,
@@ -41,21 +44,51 @@ class BoundAgent:
         code: What its programs run in, for an agent of the code protocol.
     """
 
-    def __init__(self, agent: Agent, *, model: Model, tools: ToolSet, code: CodeMode | None = None) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        model: Model,
+        tools: ToolSet,
+        code: CodeMode | None = None,
+        contributions: Sequence[PromptContribution] = (),
+    ) -> None:
         self.agent = agent
         self.code = code
         self.model = model
         self.tools = tools
-        parts = (agent.instructions or "", "" if code is None else code.section)
+        section = "" if code is None else code.section
         self.surface = SurfaceSync(
-            instructions="\n\n".join(part for part in parts if part),
+            instructions=composed_instructions(agent.instructions or "", section, contributions),
             tools=tuple(ToolRef(name=spec.name, digest=tools.digest(spec.name)) for spec in tools.specs()),
         )
+        self._at_ceiling: BoundAgent | None = None
         self._output = None if agent.output is None else OutputShape.of(agent.output)
 
     @property
     def name(self) -> str:
         return self.agent.name
+
+    def extended(self, tools: Sequence[Any], contributions: Sequence[PromptContribution]) -> BoundAgent:
+        """Return this agent with what its plugins bring to one turn.
+
+        Raises:
+            LashError: `tool_definition_invalid` for a name that is taken; `resource_missing`.
+        """
+        more = self.tools.extended(tools) if tools else self.tools
+        code = self.code if self.code is None or not tools else self.code.with_tools(more)
+        return BoundAgent(self.agent, model=self.model, tools=more, code=code, contributions=contributions)
+
+    def at_depth(self, depth: int) -> BoundAgent:
+        """Return this agent as it is in a session that is `depth` agents deep: at its ceiling it asks no others."""
+        asking = [one.name for one in self.tools if isinstance(one, AgentTool)]
+        if not asking or depth < min(self.agent.limits.subagent_depth, SUBAGENT_DEPTH_MAX):
+            return self
+        if self._at_ceiling is None:
+            tools = self.tools.without(asking)
+            code = None if self.code is None else self.code.with_tools(tools)
+            self._at_ceiling = BoundAgent(self.agent, model=self.model, tools=tools, code=code)
+        return self._at_ceiling
 
     def turn_config(
         self, turn_id: str, input_: TurnInput | None, causes: tuple[TurnCause, ...]
@@ -91,9 +124,14 @@ class BoundAgent:
         """Return the full descriptions of the tools that a model call offers.
 
         Raises:
-            LashError: `tool_unavailable` when a turn that is driven again offers a tool that is gone.
+            LashError: `tool_unavailable` when a turn that is driven again offers a tool that is gone. Tools of
+                plugins come and go; one that has gone meanwhile is left out instead.
         """
-        return tuple(self._spec(ref, rule) for ref in refs)
+        there = refs
+        if self.agent.plugins:
+            submit = None if rule is None else rule.submit_tool
+            there = tuple(ref for ref in refs if ref.name in self.tools or ref.name == submit)
+        return tuple(self._spec(ref, rule) for ref in there)
 
     def _spec(self, ref: ToolRef, rule: OutputRule | None) -> ToolSpec:
         tool = self.tools.get(ref.name)
@@ -107,6 +145,17 @@ class BoundAgent:
             agent=self.name,
             tool=ref.name,
         )
+
+
+_SLOTS: tuple[PromptSlot, ...] = ("intro", "execution", "guidance", "project", "environment")
+
+
+def composed_instructions(intro: str, execution: str, contributions: Sequence[PromptContribution]) -> str:
+    """Return the system text: slot by slot, by falling priority within a slot, each piece once (runtime 7.5)."""
+    own = [PromptContribution(text=intro, slot="intro"), PromptContribution(text=execution, slot="execution")]
+    pieces = [piece for piece in dict.fromkeys((*own, *contributions)) if piece.text.strip()]
+    pieces.sort(key=lambda piece: (_SLOTS.index(piece.slot), -piece.priority))  # stable: order of plugins
+    return "\n\n".join(piece.text for piece in pieces)
 
 
 def input_parts(input_: TurnInput) -> tuple[Part, ...]:

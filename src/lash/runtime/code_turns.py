@@ -18,6 +18,7 @@ from lash.runtime.services import RuntimeServices
 from lash.runtime.tool_batches import ToolBatches
 from lash.runtime.tool_calls import ExecuteEffect
 from lash.runtime.turn_stop import TurnStop
+from lash.tools import ToolSet
 from lash.turn import RunCode, TurnProtocol
 from lash.values import ClaimedTurn, ConversationRecord, ExecFailure, ExecResponse, RuntimeScope, TurnInput
 
@@ -99,6 +100,10 @@ class CodeMode(Protocol):
     @property
     def prose_may_answer(self) -> bool:
         """Whether an answer without a program may end a turn."""
+        ...
+
+    def with_tools(self, tools: ToolSet) -> CodeMode:
+        """Return the code side of the same agent with other tools: a turn whose plugins bring some."""
         ...
 
     def open(self, turn: CodeTurn) -> CodeRunner:

@@ -58,9 +58,14 @@ class MessageLog(Sequence[Message]):
 
 
 class History:
-    """The messages on a session's active path."""
+    """What a session's current frame has of its active path.
 
-    def __init__(self) -> None:
+    Args:
+        frame_id: Only nodes of this frame are shown; None for the initial frame, whose nodes name none.
+    """
+
+    def __init__(self, frame_id: str | None = None) -> None:
+        self.frame_id = frame_id
         self._log: list[Message] = []
         self.protocol_events: list[ProtocolEvent] = []
         self.attachments: list[AttachmentRef] = []  # what the messages refer to and a model may see
@@ -68,9 +73,11 @@ class History:
         self.digest = ""
 
     @classmethod
-    def of(cls, path: Iterable[SessionNodeRecord], digest: str | None = None) -> History:
+    def of(
+        cls, path: Iterable[SessionNodeRecord], digest: str | None = None, frame_id: str | None = None
+    ) -> History:
         """Return the history of a path, root first; `digest` is that of the whole path, if it is known."""
-        history = cls()
+        history = cls(frame_id)
         history.extend(path, digest)
         return history
 
@@ -80,6 +87,8 @@ class History:
             if digest is None:
                 self.digest = rolling_digest(self.digest, node.payload)
             self.leaf_node_id = node.node_id
+            if node.agent_frame_id != self.frame_id:
+                continue  # behind a boundary: part of the path, and not of what is shown
             if isinstance(node.payload, EventNode) and isinstance(node.payload.event, ProtocolEvent):
                 self.protocol_events.append(node.payload.event)
             if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message):
@@ -95,7 +104,18 @@ class History:
 
     def ref(self) -> HistoryRef:
         """Return how an envelope names this history."""
-        return HistoryRef(leaf_node_id=self.leaf_node_id, digest=self.digest)
+        view = "path" if self.frame_id is None else f"frame:{self.frame_id}"
+        return HistoryRef(leaf_node_id=self.leaf_node_id, digest=self.digest, view=view)
+
+    def continued_in(self, frame_id: str, seeds: Iterable[Message]) -> History:
+        """Return the history of a frame that is opened after this one, with what it begins with."""
+        history = History(frame_id)
+        history.leaf_node_id, history.digest = self.leaf_node_id, self.digest
+        for seed in seeds:
+            history.digest = rolling_digest(history.digest, EventNode(event=seed))
+            history._log.append(seed)
+            history.attachments += seen_attachments(seed)
+        return history
 
     def followed_by(self, own: Sequence[Message]) -> MessageLog:
         """Return the history as it is now with a turn's own messages after it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from lash.contracts import EffectBody, ModelCallError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.bound_agent import BoundAgent
 from lash.runtime.history import seen_attachments
+from lash.runtime.model_hooks import ModelHooks
 from lash.runtime.prose_mask import ProseMask, Show
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
@@ -57,10 +58,13 @@ class ModelCalls:
         resident: ResidentSession,
         activities: TurnActivities,
         config: TurnConfig,
+        hooks: ModelHooks,
     ) -> None:
+        self._hooks = hooks
+        self._turn_id = config.turn_id
         self._services = services
         self._agent = agent
-        self._history = resident.history
+        self._resident = resident
         self._session_id = resident.session_id
         self._activities = activities
         self._output = config.output
@@ -68,16 +72,23 @@ class ModelCalls:
         self._durations_ms: dict[int, int] = {}
         self.keys: dict[int, str] = {}  # effect id -> replay key, under which the ledger counts the call
 
+    def look_at(self, resident: ResidentSession) -> None:
+        """From now on, show the model this session's history."""
+        self._resident = resident
+
     def envelope(self, effect: AskModel, scope: RuntimeScope, replay_key: str) -> RuntimeEffectEnvelope:
         """Return the effect: the history by reference, the turn's own messages whole (ruling 6)."""
         prompt = effect.prompt
+        history = self._resident.history.ref()
+        if self._hooks.view_name:
+            history = history.replace(view=f"{history.view}{self._hooks.view_name}")
         return RuntimeEffectEnvelope(
             RuntimeInvocation.effect(scope, str(effect.effect_id), RuntimeEffectKind.LLM_CALL, replay_key),
             LlmCall(
                 request=LlmRequestSpec(
                     model=self._agent.model.spec,
                     provider_id=self._agent.model.provider_id,
-                    history=self._history.ref(),
+                    history=history,
                     messages=prompt,
                     attachments=tuple(_attachments(prompt)),
                     instructions=effect.instructions,
@@ -96,11 +107,17 @@ class ModelCalls:
         async def ask(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
             self._activities.emit(ModelRequestStarted(iteration=effect.iteration))
             streamed = _Streamed(self._activities, f"model:{effect.effect_id}", self._masking(effect))
+
+            def hear(event: ModelStreamEvent) -> None:
+                if self._hooks.holds_back:
+                    return  # a plugin may change the answer: it is shown when it has
+                seen = self._hooks.filtered(event)
+                if seen is not None:
+                    streamed.receive(seen)
+
             began_at_ms = self._services.clock.now_ms()
             try:
-                response = await self._agent.model.complete(
-                    await self._request(effect, replay_key), streamed.receive
-                )
+                response = await self._agent.model.complete(await self._request(effect, replay_key), hear)
                 streamed.finish()
             except ModelCallError as error:
                 return LlmCallOutcome(result=error.failure, text_streamed=streamed.any_text)
@@ -122,7 +139,7 @@ class ModelCalls:
             error = result.code
         else:
             usage = result.usage
-            if replayed or not outcome.text_streamed:
+            if (replayed or not outcome.text_streamed) and not self._hooks.holds_back:
                 self._show(effect, result, f"model:{effect.effect_id}", replayed=replayed)
         self._activities.emit(
             ModelRequestCompleted(
@@ -140,8 +157,20 @@ class ModelCalls:
         self.usage += usage
         return result
 
+    def show_held_back(self, effect: AskModel, response: ModelResponse, *, replayed: bool) -> None:
+        """Show an answer that was held back until the plugins had seen it."""
+        if self._hooks.holds_back:
+            self._show(effect, response, f"model:{effect.effect_id}", replayed=replayed)
+
     async def _request(self, effect: AskModel, replay_key: str) -> ModelRequest:
-        messages = self._history.followed_by(effect.prompt)
+        history = self._resident.history
+        messages: Sequence[Message] = history.followed_by(effect.prompt)
+        seen = [*history.attachments, *_attachments(effect.prompt)]
+        if self._hooks.view_name:
+            spec = self._agent.model.spec
+            view = await self._hooks.view(self._resident, self._turn_id, effect.prompt, spec)
+            messages = (*view, *effect.prompt)
+            seen = _attachments(messages)
         wanted = self._agent.model.capabilities.attachments
         return ModelRequest(
             model=self._agent.model.spec,
@@ -153,9 +182,7 @@ class ModelCalls:
             output=effect.output,
             session_id=self._session_id,
             call_key=replay_key,
-            attachments=await self._bytes_of([*self._history.attachments, *_attachments(effect.prompt)])
-            if wanted
-            else {},
+            attachments=await self._bytes_of(seen) if wanted else {},
         )
 
     async def _bytes_of(self, refs: Iterable[AttachmentRef]) -> dict[str, bytes]:

@@ -6,7 +6,9 @@ read and loads what is missing; without that nothing here is used (rule R-6).
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from lash.contracts import RuntimePersistence
 from lash.runtime.history import History
@@ -15,12 +17,24 @@ from lash.values import (
     AgentFrameAssignment,
     AgentFrameRecord,
     HydratedSessionCheckpoint,
+    Json,
+    Message,
     PersistedSessionRead,
     PersistedTurnState,
     SessionConfig,
     SessionHead,
     SessionPolicy,
 )
+
+
+def initial_frame_id(session_id: str) -> str:
+    """Return the id of the frame that a session begins in."""
+    return f"{session_id}:frame:initial"
+
+
+def node_frame(session_id: str, frame_id: str) -> str | None:
+    """Return what nodes of a frame name it by: those of the initial one name none."""
+    return None if frame_id == initial_frame_id(session_id) else frame_id
 
 
 class ResidentSession:
@@ -32,9 +46,10 @@ class ResidentSession:
         self.history = History()
         self.config = SessionConfig()
         self.frames: tuple[AgentFrameRecord, ...] = ()
-        self.frame_id = f"{session_id}:frame:initial"
+        self.frame_id = initial_frame_id(session_id)
         self.checkpoint = HydratedSessionCheckpoint()
-        self.execution_state: bytes | None = None  # the body that `checkpoint` only refers to
+        self.execution_state: bytes | None = None  # the bodies that `checkpoint` only refers to
+        self.plugin_states: dict[str, Json] = {}
 
     @property
     def turn_state(self) -> PersistedTurnState:
@@ -50,7 +65,28 @@ class ResidentSession:
             known = head.path_digest if read.head_revision == head.revision else ""
             self._adopt(read, known or None)
 
-    def open_frame(self, policy: SessionPolicy, created_at: str) -> None:
+    @property
+    def frame(self) -> AgentFrameRecord | None:
+        """The record of the current frame; None before the first commit."""
+        return next((one for one in self.frames if one.frame_id == self.frame_id), None)
+
+    @property
+    def plugin_options(self) -> dict[str, Json]:
+        """The plugins' options, as the session's first turn was given them."""
+        return {} if self.frame is None else self.frame.assignment.plugin_options
+
+    def entering(self, frame_id: str, seeds: Sequence[Message]) -> ResidentSession:
+        """Return the session as a turn sees it that goes on in a new frame; this copy stays as it is.
+
+        Of the old frame nothing crosses but the seeds: the programs' variables begin anew.
+        """
+        inside = copy.copy(self)
+        inside.frame_id = frame_id
+        inside.history = self.history.continued_in(frame_id, seeds)
+        inside.execution_state = None
+        return inside
+
+    def open_frame(self, policy: SessionPolicy, created_at: str, plugin_options: dict[str, Json]) -> None:
         """Give the session its initial frame, if it has none."""
         if self.frames:
             return
@@ -59,18 +95,19 @@ class ResidentSession:
                 frame_id=self.frame_id,
                 session_id=self.session_id,
                 created_at=created_at,
-                assignment=AgentFrameAssignment(policy=policy),
+                assignment=AgentFrameAssignment(policy=policy, plugin_options=plugin_options),
             ),
         )
 
     def _adopt(self, read: PersistedSessionRead, digest: str | None) -> None:
         self.revision = read.head_revision
-        self.history = History.of(read.graph.nodes, digest)
         self.config = read.config
         self.frames = read.agent_frames
         self.frame_id = read.current_agent_frame_id
+        self.history = History.of(read.graph.nodes, digest, node_frame(self.session_id, self.frame_id))
         stored = read.checkpoint or HydratedSessionCheckpoint()
         self.execution_state = stored.execution_state
+        self.plugin_states = {} if stored.plugin_snapshot is None else stored.plugin_snapshot.plugins
         # References only: the next commit leaves the components as they are (contract 1.12, trap b).
         self.checkpoint = stored.replace(tool_state=None, plugin_snapshot=None, execution_state=None)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lash.contracts import EffectParked
 from lash.errors import LashError
 from lash.runtime.tool_calls import ExecuteEffect, Ranks, ToolCalls, prepared_call
+from lash.runtime.tool_hooks import HookedThrough, ToolHooks
 from lash.tools import failed_call
 from lash.turn import RunTools
 from lash.values import (
@@ -36,7 +37,10 @@ class ToolBatch:
 
     envelopes: dict[str, RuntimeEffectEnvelope]
     refused: tuple[CompletedToolCall, ...]
-    calls: tuple[ToolCallPart, ...]
+    calls: tuple[ToolCallPart, ...]  # with the arguments that hooks have left
+    scope: RuntimeScope
+    effect_id: str
+    approval_reasons: dict[str, str | None]
 
     @property
     def prepared(self) -> tuple[PreparedToolCall, ...]:
@@ -47,7 +51,7 @@ class ToolBatch:
         return tuple(envelope.replay_key for envelope in self.envelopes.values())
 
     def args_of(self, call_id: str) -> dict[str, Json]:
-        """Return the arguments that the model gave a call."""
+        """Return the arguments of a call."""
         return next((call.args for call in self.calls if call.call_id == call_id), {})
 
 
@@ -56,10 +60,12 @@ class ToolBatches:
 
     Args:
         calls: Runs single calls.
+        hooks: What plugins do before and after them; None where there are no plugins.
     """
 
-    def __init__(self, calls: ToolCalls) -> None:
+    def __init__(self, calls: ToolCalls, hooks: ToolHooks | None = None) -> None:
         self.calls = calls
+        self.hooks = hooks
         self._running: list[asyncio.Task[CompletedToolCall | EffectParked]] = []
 
     def cancel(self) -> None:
@@ -71,11 +77,24 @@ class ToolBatches:
         for task in self._running:
             task.cancel()
 
-    def prepare(self, effect: RunTools, scope: RuntimeScope, parent_key: str) -> ToolBatch:
-        """Freeze a batch: check arguments, make the envelopes. Nothing runs yet."""
+    async def prepare(self, effect: RunTools, scope: RuntimeScope, parent_key: str) -> ToolBatch:
+        """Freeze a batch: ask the before-hooks, check arguments, make the envelopes. No tool runs yet.
+
+        Raises:
+            PluginStopError: A plugin ends the turn.
+            TurnCancelledError: The turn is cancelled before the hooks have been asked.
+        """
         envelopes: dict[str, RuntimeEffectEnvelope] = {}
         refused: list[CompletedToolCall] = []
-        for call in effect.calls:
+        calls: list[ToolCallPart] = []
+        reasons: dict[str, str | None] = {}
+        for asked in effect.calls:
+            through = HookedThrough(asked)
+            if self.hooks is not None:
+                through = await self.hooks.before(asked, scope, str(effect.effect_id))
+            call = through.call
+            calls.append(call)
+            reasons[call.call_id] = through.approval_reason
             invocation = RuntimeInvocation.effect(
                 scope,
                 f"{effect.effect_id}:{call.call_id}",
@@ -83,12 +102,12 @@ class ToolBatches:
                 f"{parent_key}:{call.call_id}",
                 CausedByEffect(scope.session_id, str(effect.effect_id), scope.turn_id),
             )
-            match self.calls.prepare(call, invocation):
+            match through.result or self.calls.prepare(call, invocation):
                 case CompletedToolCall() as result:
                     refused.append(result)
                 case RuntimeEffectEnvelope() as envelope:
                     envelopes[call.call_id] = envelope
-        return ToolBatch(envelopes, tuple(refused), effect.calls)
+        return ToolBatch(envelopes, tuple(refused), tuple(calls), scope, str(effect.effect_id), reasons)
 
     async def settle(
         self,
@@ -113,6 +132,7 @@ class ToolBatches:
 
         Raises:
             EffectParked: Calls wait for something, and all others have ended. Names every wait.
+            PluginStopError: A plugin ends the turn.
         """
         ranks = Ranks(sum(key in recorded for key in batch.replay_keys) + len(batch.refused))
         refused = tuple(result.replace(rank=rank) for rank, result in enumerate(batch.refused))
@@ -130,7 +150,22 @@ class ToolBatches:
         parked = [one for one in results if isinstance(one, EffectParked)]
         if parked:
             raise EffectParked(tuple(dict.fromkeys(key for one in parked for key in one.wait_keys)))
-        return (*refused, *(one for one in results if not isinstance(one, EffectParked)))
+        settled = (*refused, *(one for one in results if not isinstance(one, EffectParked)))
+        return await self._past_hooks(batch, settled)
+
+    async def _past_hooks(
+        self, batch: ToolBatch, settled: tuple[CompletedToolCall, ...]
+    ) -> tuple[CompletedToolCall, ...]:
+        """Return the results as the after-hooks leave them, asked in call order."""
+        if self.hooks is None:
+            return settled
+        by_id = {result.call_id: result for result in settled}
+        return tuple(
+            [
+                await self.hooks.after(call, by_id[call.call_id], batch.scope, batch.effect_id)
+                for call in batch.calls
+            ]
+        )
 
     async def withdraw(self, batch: ToolBatch, recorded: Collection[str]) -> None:
         """Take back what was asked of people about the calls of a cancelled turn that have not begun."""
@@ -168,7 +203,10 @@ class ToolBatches:
         ranks: Ranks,
     ) -> CompletedToolCall | EffectParked:
         try:
-            result = await self.calls.run(envelope, execute, ranks)
+            call_id = prepared_call(envelope).call_id
+            result = await self.calls.run(
+                envelope, execute, ranks, approval_reason=batch.approval_reasons.get(call_id)
+            )
         except EffectParked as parked:
             return parked  # the other calls of the batch go on to their end
         self.calls.announce(result, batch.args_of(result.call_id), replayed=envelope.replay_key in replayed)

@@ -7,7 +7,8 @@ recorded, pass the gate of its approval, and only then write the intent of an at
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
 
 from lash.contracts import EffectBody, EffectGate, EffectParked, RuntimeEffectLocalExecutor
 from lash.errors import LashError
@@ -37,6 +38,13 @@ from lash.values import (
 ExecuteEffect = Callable[[RuntimeEffectEnvelope, RuntimeEffectLocalExecutor], Awaitable[RuntimeEffectOutcome]]
 
 
+_EFFECT_CLASSES: tuple[Literal["read_only", "idempotent", "at_most_once"], ...] = (
+    "read_only",
+    "idempotent",
+    "at_most_once",
+)
+
+
 class Ranks:
     """Hands out settlement ranks, after those that were taken before."""
 
@@ -59,6 +67,7 @@ class ToolCalls:
         attachments: Where tools put bytes.
         session_id, turn_id: Of the turn.
         context: The JSON that the caller gave the turn for its tools.
+        recorded: Hashes of envelopes by replay key, for the calls that were recorded before this drive.
     """
 
     def __init__(
@@ -71,7 +80,9 @@ class ToolCalls:
         session_id: str,
         turn_id: str,
         context: Json,
+        recorded: Mapping[str, str] | None = None,
     ) -> None:
+        self._recorded = recorded or {}
         self._services = services
         self._agent = agent
         self._activities = activities
@@ -89,18 +100,46 @@ class ToolCalls:
         """Freeze a call, or return the result of one that cannot be run. Nothing runs yet."""
         prepared = self._agent.tools.prepare(call)
         if isinstance(prepared, CompletedToolCall):
-            return prepared
+            return self._as_recorded(call, invocation) or prepared
         return RuntimeEffectEnvelope(invocation, ToolCall(prepared))
 
+    def _as_recorded(self, call: ToolCallPart, invocation: RuntimeInvocation) -> RuntimeEffectEnvelope | None:
+        """Return the envelope of a call that was recorded when its tool was still there.
+
+        Tools of plugins come and go, and a call that has run has its result all the same.
+        """
+        recorded = self._recorded.get(invocation.replay_key or "")
+        if recorded is None or call.name in self._agent.tools:
+            return None
+        for effect in _EFFECT_CLASSES:
+            prepared = PreparedToolCall(
+                call_id=call.call_id, tool_name=call.name, args=call.args, effect=effect
+            )
+            envelope = RuntimeEffectEnvelope(invocation, ToolCall(prepared))
+            if envelope.stable_hash() == recorded:
+                return envelope
+        return None
+
     async def run(
-        self, envelope: RuntimeEffectEnvelope, execute: ExecuteEffect, ranks: Ranks
+        self,
+        envelope: RuntimeEffectEnvelope,
+        execute: ExecuteEffect,
+        ranks: Ranks,
+        *,
+        approval_reason: str | None = None,
     ) -> CompletedToolCall:
         """Run a frozen call, or find that it was run.
+
+        Args:
+            envelope: The call.
+            execute: Runs or replays one effect.
+            ranks: Numbers the settlements.
+            approval_reason: Why a plugin wants a person to agree to it, if one does.
 
         Raises:
             EffectParked: It waits for an approval, or for what its tool waits for. Nothing is recorded.
         """
-        executor = RuntimeEffectLocalExecutor.of(self._body(ranks, execute), gate=self._gate())
+        executor = RuntimeEffectLocalExecutor.of(self._body(ranks, execute), gate=self._gate(approval_reason))
         outcome = await execute(envelope, executor)
         assert isinstance(outcome, ToolCallOutcome), "a tool call answers with its outcome"
         self.stored.update(ref.id for ref in outcome.result.attachments)
@@ -126,9 +165,9 @@ class ToolCalls:
         )
         self._activities.emit(ToolCallCompleted(record), f"tool:{result.call_id}")
 
-    def _gate(self) -> EffectGate:
+    def _gate(self, approval_reason: str | None) -> EffectGate:
         async def ask(envelope: RuntimeEffectEnvelope) -> None:
-            await self._approvals.pass_gate(prepared_call(envelope))
+            await self._approvals.pass_gate(prepared_call(envelope), asked_by_plugin=approval_reason)
 
         return ask
 

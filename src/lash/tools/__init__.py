@@ -11,6 +11,7 @@ from lash.tools.attachment import Attachment
 from lash.tools.budget import OutputBudget
 from lash.tools.cancellation import Cancellation
 from lash.tools.context import ToolContext, ToolInvocation, tool_idempotency_key
+from lash.tools.control import WithControl
 from lash.tools.crash import ToolCrash, log_crash
 from lash.tools.definition import Tool, tool
 from lash.tools.failures import failed_call
@@ -47,6 +48,7 @@ __all__ = [
     "ToolProcesses",
     "ToolSet",
     "ToolThreads",
+    "WithControl",
     "failed_call",
     "file_tools",
     "from_json",

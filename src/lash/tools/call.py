@@ -9,6 +9,7 @@ from lash.errors import LashError
 from lash.tools.attempt import Attempt, Raised, Returned
 from lash.tools.budget import OutputBudget
 from lash.tools.context import ToolInvocation
+from lash.tools.control import WithControl
 from lash.tools.crash import ToolCrash
 from lash.tools.definition import Tool
 from lash.tools.encoding import EncodedResult
@@ -24,6 +25,7 @@ from lash.values import (
     CompletedToolCall,
     Json,
     PreparedToolCall,
+    plain,
 )
 
 # The attachment with this label is the whole of a result that was cut for the model. It belongs to the
@@ -145,6 +147,9 @@ class Call:
         )
 
     async def _completed(self, returned: object) -> CompletedToolCall:
+        if isinstance(returned, WithControl):
+            completed = await self._completed(returned.value)
+            return completed if completed.is_error else completed.replace(control=plain(returned.control))
         try:
             encoded = EncodedResult(returned)
             for attachment in encoded.attachments:

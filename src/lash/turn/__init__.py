@@ -16,6 +16,7 @@ from lash.turn.actions import (
     StartModel,
     StartTools,
 )
+from lash.turn.answers import stop_of_answer
 from lash.turn.code_notes import ANSWER_ORIGIN, OUTPUT_ORIGIN, OUTPUT_PREFIX
 from lash.turn.code_protocol import (
     LANGUAGE_TAGS,
@@ -133,6 +134,7 @@ __all__ = [
     "TurnProtocol",
     "TurnView",
     "find_block",
+    "stop_of_answer",
     "submit_tool_spec",
     "tidy_text",
 ]

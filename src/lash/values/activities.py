@@ -140,6 +140,20 @@ class ApprovalAnswered(JsonRecord, frozen=True, kw_only=True, tag="approval_answ
     edited_args: dict[str, Json] | None = None
 
 
+class PluginNotice(JsonRecord, frozen=True, kw_only=True, tag="plugin_notice", eq=False):
+    """What a plugin has to say, to whoever watches."""
+
+    plugin_id: str
+    payload: Json
+
+
+class FrameOpened(Record, frozen=True, kw_only=True, tag="frame_opened"):
+    """The turn goes on in another frame: what the model was shown before is behind a boundary."""
+
+    frame_id: str
+    reason: str
+
+
 class TurnParked(Record, frozen=True, tag="turn_parked"):
     """The turn waits, holding nothing. It goes on, here or elsewhere, when one of these waits is resolved."""
 
@@ -210,6 +224,8 @@ TurnActivity: TypeAlias = (
     | EventGap
     | ApprovalRequested
     | ApprovalAnswered
+    | PluginNotice
+    | FrameOpened
     | TurnParked
     | TurnFinished
     | TurnFailed
