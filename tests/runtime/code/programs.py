@@ -54,7 +54,7 @@ def code_agent(*steps: Any, calls: Calls | None = None, **options: Any) -> lash.
         model=ScriptedModel(
             [block(step) if isinstance(step, str) else step for step in steps], by_request=True
         ),
-        tools=(calls or Calls()).tools() if tools is None else tools,
+        tools=(Calls() if calls is None else calls).tools() if tools is None else tools,
         protocol="code",
         **options,
     )
