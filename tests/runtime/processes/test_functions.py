@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 import lash
+
+from .waiting import parked
 
 
 @dataclass
@@ -103,13 +104,3 @@ async def test_steps_run_once_over_a_wait_that_outlives_the_run(url: str) -> Non
         await handle.resolve("more", "bcd")
         assert await handle.result(timeout=30) == [1, 3]
         assert calls == ["a", "bcd"]
-
-
-async def parked(runtime: lash.Runtime, process_id: str) -> tuple[str, ...]:
-    """Return what a process waits for, once it was let go of."""
-    async with asyncio.timeout(30):
-        while True:
-            on = await runtime.processes.parked_on([process_id])
-            if on:
-                return on[process_id]
-            await asyncio.sleep(0.01)
