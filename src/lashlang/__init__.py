@@ -6,6 +6,10 @@
 `parse` makes a tree of a text, `check` links it to what a host offers, `run` runs it; a program that waits for its host
 is data (`Frame`) that another process can resume. The package knows nothing of who embeds it.
 
+A large value of the host need not be copied in: bind a name to a `Projected` (reference, kind, length) and hand in
+a `resolver`, a function of a `Reading` (`whole`, `field`, `item`, `part`, `keys`). The program reads it like a value
+of its own and cannot assign it; a frame keeps the reference alone, and a resumed run resolves it again.
+
 Nothing is imported before it is named. The name `check` is the function; its package of the same name is reached only
 as `from lashlang.check import …`, which is why binding it here is refused.
 """
@@ -36,8 +40,9 @@ if TYPE_CHECKING:
     from lashlang.machine.frame import Frame, pack_values, unpack_values
     from lashlang.machine.loop_driver import drive
     from lashlang.machine.meter import Limits
+    from lashlang.machine.projection import Reading, Resolver
     from lashlang.machine.scripted_host import ScriptedHost
-    from lashlang.machine.values import Image, Resource
+    from lashlang.machine.values import Image, Projected, Resource
     from lashlang.running import compile_program, host_of_tools, run, run_async, surface_of_tools
     from lashlang.syntax import (
         Program,
@@ -72,8 +77,9 @@ _HOMES: Final = {
     "lashlang.machine.frame": ("Frame", "pack_values", "unpack_values"),
     "lashlang.machine.loop_driver": ("drive",),
     "lashlang.machine.meter": ("Limits",),
+    "lashlang.machine.projection": ("Reading", "Resolver"),
     "lashlang.machine.scripted_host": ("ScriptedHost",),
-    "lashlang.machine.values": ("Image", "Resource"),
+    "lashlang.machine.values": ("Image", "Projected", "Resource"),
     "lashlang.running": ("compile_program", "host_of_tools", "run", "run_async", "surface_of_tools"),
     "lashlang.syntax": (
         "Program", "TypeAny", "TypeBool", "TypeDict", "TypeEnum", "TypeExpr", "TypeField", "TypeFloat", "TypeInt",
@@ -111,11 +117,14 @@ __all__ = [
     "ParseError",
     "ProcessRef",
     "Program",
+    "Projected",
+    "Reading",
     "Recorded",
     "Recorder",
     "Replay",
     "RequiredSurfaceRef",
     "Requirements",
+    "Resolver",
     "Resource",
     "RunResult",
     "ScriptedHost",

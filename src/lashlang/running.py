@@ -18,6 +18,7 @@ from lashlang.machine.drivers import AsyncHost, RunResult, each, refuse_effects,
 from lashlang.machine.effects import Effect, HostError, Ok, Outcome
 from lashlang.machine.execution import Execution, Perform
 from lashlang.machine.meter import Limits
+from lashlang.machine.projection import Resolver
 from lashlang.syntax import ProcessValue, Program, parse
 from lashlang.syntax.traversal import walk
 
@@ -101,6 +102,7 @@ def run(
     surface: HostSurface | None = None,
     globals: Mapping[str, object] | None = None,
     projected: Mapping[str, object] | None = None,
+    resolver: Resolver | None = None,
     limits: Limits | None = None,
     clock: Callable[[], int] | None = None,
     run_id: str = "run",
@@ -113,7 +115,7 @@ def run(
             names to functions of the payload. Without one every effect fails.
         surface: what the program may name; a mapping of tools makes its own.
         globals: variables of the session; the result holds them afterwards, also after an error.
-        projected: read-only bindings.
+        projected: read-only bindings: data, or `Projected` for what stays with the host and is read through `resolver`.
         limits: fuel, memory, time; `clock` (milliseconds) is needed for the last.
         run_id: makes the effects' idempotency keys.
 
@@ -133,6 +135,7 @@ def run(
         host or refuse_effects,
         values=globals,
         projected=projected,
+        resolver=resolver,
         limits=limits,
         clock=clock,
         run_id=run_id,
@@ -146,6 +149,7 @@ async def run_async(
     surface: HostSurface | None = None,
     globals: Mapping[str, object] | None = None,
     projected: Mapping[str, object] | None = None,
+    resolver: Resolver | None = None,
     limits: Limits | None = None,
     clock: Callable[[], int] | None = None,
     run_id: str = "run",
@@ -155,7 +159,13 @@ async def run_async(
 
     code = compile_program(program, surface, projected=projected or ())
     execution = Execution(
-        code, values=globals, projected=projected, limits=limits, clock=clock, run_id=run_id
+        code,
+        values=globals,
+        projected=projected,
+        resolver=resolver,
+        limits=limits,
+        clock=clock,
+        run_id=run_id,
     )
     return await drive(execution, host)
 

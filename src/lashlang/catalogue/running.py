@@ -122,6 +122,11 @@ HOSTING: Final = (
         "The code no longer has the site it stands at.",
     ),
     _host(
+        "projection_changed",
+        "a read-only binding that is no longer what it was",
+        "A suspended program goes on with the content that it has read. Bind the same reference again.",
+    ),
+    _host(
         "replay_mismatch",
         "a replay that asks for something else",
         "The recorded outcomes belong to another run.",

@@ -33,6 +33,7 @@ from lashlang.machine.values import (
     MAX_TEXT,
     U64_MAX,
     Image,
+    Projected,
     Resource,
     Value,
 )
@@ -257,6 +258,10 @@ def _export(h: Meter, value: Value, crossing: Crossing, depth: int) -> Value:
         return value
     if t is float:
         return _outward(value)
+    if t is Projected:
+        raise value_error(
+            f"the projected value {value.ref!r} can't leave the program; only what is read of it can"
+        )
     if t is not list and t is not dict:
         crossing.spend(scalar_bytes(value))
         if t is Image:

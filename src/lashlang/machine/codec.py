@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
@@ -23,6 +23,7 @@ from lashlang.machine.values import (
     I64_MIN,
     MAX_DEPTH,
     Image,
+    Projected,
     Resource,
     Value,
 )
@@ -33,10 +34,11 @@ _IMAGE: Final = 3
 _RANGE: Final = 4
 _KEYED: Final = 5
 """A record with long keys, as its keys and values in turn."""
+_PROJECTED: Final = 6
 _LONG: Final = 64
 """A text of more characters than this is written once."""
 _SMALL: Final = frozenset({type(None), bool, int, float})
-_SPECIAL: Final = frozenset({Resource, Image, range})
+_SPECIAL: Final = frozenset({Resource, Image, Projected, range})
 _PLAIN: Final = _SMALL | _SPECIAL | {str}
 _encoder = msgspec.msgpack.Encoder()
 
@@ -140,6 +142,8 @@ class _Writer:
             return self._text(value), 0
         if t is Resource:
             return _ext(_RESOURCE, [value.type_name, value.alias]), 0
+        if t is Projected:
+            return _ext(_PROJECTED, [value.ref, value.kind, value.length]), 0
         if t is Image:
             return _ext(_IMAGE, list(value.fields().values())), 0
         if t is range:
@@ -232,6 +236,10 @@ def _extension(
     if code == _RESOURCE:
         fields = msgspec.msgpack.decode(body, type=list[str])
         return Resource(fields[0], fields[1])
+    if code == _PROJECTED:
+        return Projected(
+            *msgspec.msgpack.decode(body, type=tuple[str, Literal["list", "record", "string"], int])
+        )
     if code == _RANGE:
         return range(*msgspec.msgpack.decode(body, type=tuple[int, int, int]))
     if code == _IMAGE:

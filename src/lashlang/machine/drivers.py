@@ -17,6 +17,7 @@ from lashlang.machine.effects import LATER, Effect, Failed, HostError, Ok, Outco
 from lashlang.machine.execution import Execution, Perform, State
 from lashlang.machine.frame import Frame
 from lashlang.machine.meter import Limits
+from lashlang.machine.projection import Resolver
 from lashlang.machine.values import Unset, Value
 
 AsyncHost = Callable[[Effect], Awaitable[Outcome]]
@@ -82,6 +83,7 @@ def run_code(
     entry: str = "main",
     values: Mapping[str, object] | None = None,
     projected: Mapping[str, object] | None = None,
+    resolver: Resolver | None = None,
     limits: Limits | None = None,
     clock: Callable[[], int] | None = None,
     run_id: str = "run",
@@ -91,7 +93,14 @@ def run_code(
     A `join` is answered by a sequence of outcomes; a host that only knows single effects is wrapped in `each`.
     """
     run = Execution(
-        code, entry, values=values, projected=projected, limits=limits, clock=clock, run_id=run_id
+        code,
+        entry,
+        values=values,
+        projected=projected,
+        resolver=resolver,
+        limits=limits,
+        clock=clock,
+        run_id=run_id,
     )
     if run.state == "ready":
         run.advance(host)

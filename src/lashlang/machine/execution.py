@@ -20,8 +20,9 @@ from lashlang.machine.codegen import PARK, Failure, Left
 from lashlang.machine.effects import Effect, Failed, HostError, Ok, Outcome
 from lashlang.machine.fault import Fault, Halt
 from lashlang.machine.meter import CODE_NAME, Limits, Meter, generated_roots
+from lashlang.machine.projection import Resolver, Rows
 from lashlang.machine.requests import Requests
-from lashlang.machine.values import IDLE, MAX_ITEMS, UNSET, Unset, Value
+from lashlang.machine.values import IDLE, MAX_ITEMS, UNSET, Projected, Unset, Value
 
 State = Literal["ready", "waiting", "finished", "continued", "failed", "error"]
 """`finished`: `submit` or `finish`; `continued`: the end was reached; `failed`: `fail`; `error`: see
@@ -42,7 +43,8 @@ class Execution:
         code: the compiled program.
         entry: `main`, or `process:NAME`.
         values: variables to begin with: globals of the session, or the arguments of the process, as host data.
-        projected: values of the read-only bindings.
+        projected: the read-only bindings: data, or `Projected` for what stays with the host.
+        resolver: reads parts of `Projected` bindings.
         limits: the bounds; `clock` (milliseconds, any origin) is needed for `limits.time_ms`.
         run_id: makes the idempotency keys of the effects.
     """
@@ -54,6 +56,7 @@ class Execution:
         *,
         values: Mapping[str, object] | None = None,
         projected: Mapping[str, object] | None = None,
+        resolver: Resolver | None = None,
         limits: Limits | None = None,
         clock: Callable[[], int] | None = None,
         run_id: str = "run",
@@ -79,6 +82,7 @@ class Execution:
         self._given: dict[str, object] = dict(values or {})
         self._passed: dict[str, Value] | None = None
         self._bind(self._given)
+        self.meter.resolver = resolver
         self._bind(projected or {})
         if entry != "main":
             self._check_arguments()
@@ -93,6 +97,9 @@ class Execution:
         try:
             for name, value in values.items():
                 if name in numbers:
+                    if type(value) is Projected and name in self.code.projected:
+                        slots[numbers[name]] = value
+                        continue
                     crossing.parts_left = MAX_ITEMS
                     slots[numbers[name]] = from_host(self.meter, value, crossing)
         except Fault as fault:
@@ -146,6 +153,16 @@ class Execution:
             raise LangError("not_waiting", f"the run is {self.state}: only a waiting run has a frame")
         return self.compiled.body.sites[self._site - 1], self._args
 
+    def bindings(self) -> dict[str, Projected]:
+        """The bindings that stay with the host, by their names in a frame."""
+        numbers = self.compiled.numbers
+        names = self.compiled.body.slot_names
+        return {
+            names[slot]: self.slots[number]
+            for slot, number in numbers.items()
+            if slot[0] == "v" and type(self.slots[number]) is Projected
+        }
+
     def passed_on(self) -> dict[str, Value]:
         """Given variables that the program does not name, checked like those that it does.
 
@@ -186,6 +203,10 @@ class Execution:
             if name[0] == "r":
                 name = "q" + name[1:]
                 held[numbers[name]] = _fitting(name, range(*map(int, value.split())))
+            elif type(value) is Projected and name[0] == "q":
+                held[numbers[name]] = Rows(self.meter, value)
+            elif type(value) is Projected and name[0] == "v":
+                self._rebind(name[2:], numbers[name], value, held)
             else:
                 held[numbers[name]] = _fitting(name, value)
         self.slots, self._args, self.ordinal, self._given = tuple(held), args, ordinal, dict(given)
@@ -195,6 +216,21 @@ class Execution:
         free = Meter(Limits(fuel=2**62, memory_bytes=room))
         self.effect = Requests(free, self.run_id).effect(site, args, ordinal - 1)
         self.state = "waiting"
+
+    def _rebind(self, name: str, number: int, value: Projected, held: list[Value]) -> None:
+        """A projected binding of a frame: as the host binds it now, which must be the same content."""
+        if name not in self.code.projected:
+            raise ValueError(f"`{name}` holds a projected value")
+        now = held[number]
+        if now is UNSET:
+            held[number] = value
+        elif now != value:
+            raise LangError(
+                "projection_changed",
+                f"`{name}` was {value.ref!r} when the run was parked, and is bound to something else now",
+                name=name,
+                ref=value.ref,
+            )
 
     # --- running ---
 

@@ -21,6 +21,7 @@ from lashlang.machine.effects import Failed, Ok, Outcome
 from lashlang.machine.execution import Execution
 from lashlang.machine.fault import Fault, Halt
 from lashlang.machine.meter import Limits
+from lashlang.machine.projection import Resolver, Rows
 from lashlang.machine.values import IDLE, UNSET, Value
 
 MAGIC: Final = b"lashF"
@@ -82,10 +83,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             value = held[number]
             if value is UNSET or value is IDLE or (value is False and name[0] == "o"):
                 continue
-            if type(value) is range:
+            if type(value) is Rows:
+                slots[name] = value.source
+            elif type(value) is range:
                 slots["r" + name[1:]] = f"{value.start} {value.stop} {value.step}"
             else:
                 slots[name] = value
+        slots.update(run.bindings())
         return cls(
             code_ref=run.code.code_ref,
             entry=run.entry,
@@ -156,12 +160,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         limits: Limits | None = None,
         clock: Callable[[], int] | None = None,
         projected: Mapping[str, object] | None = None,
+        resolver: Resolver | None = None,
     ) -> Execution:
         """The waiting run that this frame is, ready for `answer` and `advance`.
 
+        `Projected` bindings come back by their references when `projected` leaves them out.
+
         Raises:
             LangError: `frame_code_mismatch` when `code` is another program, `frame_stale` when the frame does not fit
-                it although the hash does (it was not made by this runtime).
+                it although the hash does (it was not made by this runtime), `projection_changed` when a binding is
+                not what it was.
         """
         if code.code_ref != self.code_ref:
             raise LangError(
@@ -177,6 +185,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 self.entry,
                 values=self._arguments(code),
                 projected=projected,
+                resolver=resolver,
                 limits=limits,
                 clock=clock,
                 run_id=self.run_id,
@@ -193,7 +202,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             AttributeError,
             OverflowError,
         ) as error:
-            if isinstance(error, LangError) and error.code == "invalid_host_value":
+            if isinstance(error, LangError) and error.code in ("invalid_host_value", "projection_changed"):
                 raise  # the host's own bindings, not the frame
             raise LangError("frame_stale", f"the frame does not fit its program: {error}") from None
         return run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import assert_never
 
-from lashlang.machine import access, ir, operators
+from lashlang.machine import access, ir, operators, projection
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
@@ -197,11 +197,14 @@ class Interpreter:
         queue, saved = f"q{node.number}", f"s{node.number}"
         args = [self._value(arg) for arg in node.iterable]
         with self._at(node.at):
-            self.slots[queue] = spread(tuple(args)) if node.ranged else access.iterable(args[0])
+            lazily = isinstance(node.iterable[0], ir.Rows)
+            self.slots[queue] = (
+                spread(tuple(args)) if node.ranged else args[0] if lazily else access.iterable(args[0])
+            )
         if node.restores:
             self.slots[saved] = self.slots[node.variable]
         try:
-            for item in self.slots[queue]:
+            for item in self._items(self.slots[queue], node.at):
                 self.slots[node.variable] = item
                 self._turn(node.size_bytes, node.at)
                 self._set(node.variable, item, owned=False)
@@ -216,6 +219,13 @@ class Interpreter:
             raise
         self._restore(node, saved)
         self.slots[queue] = None
+
+    def _items(self, source: Value, at: int) -> Iterator[Value]:
+        """The items of a loop's source; those of a projected list can fail to be read."""
+        for place in range(len(source)):
+            with self._at(at):
+                item = source[place]
+            yield item
 
     def _restore(self, node: ir.Each, saved: str) -> None:
         if node.restores:
@@ -304,6 +314,17 @@ class Interpreter:
                 target, place = self._value(node.target), self._value(node.index)
                 with self._at(node.at):
                     return access.index(target, place)
+            case ir.Reach():
+                target, step = self._value(node.target), self._value(node.step)
+                with self._at(node.at):
+                    reach = projection.reach_field if node.by_name else projection.reach_index
+                    return reach(h, target, step)
+            case ir.Whole() | ir.Rows():
+                part = self._value(node.operand)
+                with self._at(node.at):
+                    return (
+                        projection.whole(h, part) if isinstance(node, ir.Whole) else projection.rows(h, part)
+                    )
             case ir.Opened():
                 wrapper = self._value(node.value)
                 with self._at(node.at):
@@ -334,6 +355,8 @@ class Interpreter:
                 return schema(self.h, node.ty, node.names, *args)
             case ir.Builtin() if node.name[0] == "!":
                 return arity_error(self.h, node.name[1:], *args)
+            case ir.Builtin() if node.projected:
+                return projection.call(self.h, node.name, TABLE[node.name][0], *args)
             case ir.Builtin():
                 return TABLE[node.name][0](self.h, *args)
         body = self.functions[node.name]

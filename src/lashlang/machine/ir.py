@@ -120,6 +120,29 @@ class At(_Ir, gc=False):
     at: int
 
 
+class Reach(_Ir, gc=False):
+    """A step into a projected binding or a part of one: `step` is a constant text for `.name`."""
+
+    target: Expr
+    step: Expr
+    at: int
+    by_name: bool
+
+
+class Whole(_Ir, gc=False):
+    """A read of a projected binding that goes no further: a copy, where it is not plain data already."""
+
+    operand: Expr
+    at: int
+
+
+class Rows(_Ir, gc=False):
+    """What a loop over a projected binding, or a part of one, runs over."""
+
+    operand: Expr
+    at: int
+
+
 class Opened(_Ir, gc=False):
     """`value?`."""
 
@@ -133,6 +156,8 @@ class Builtin(_Ir, gc=False):
     name: str
     args: list[Expr]
     at: int
+    projected: bool = False
+    """Whether the first argument may be projected: then the builtin is called through `projection.call`."""
 
 
 class Template(_Ir, gc=False):
@@ -186,6 +211,9 @@ Expr = (
     | Fields
     | Read
     | At
+    | Reach
+    | Whole
+    | Rows
     | Opened
     | Builtin
     | Template

@@ -51,7 +51,7 @@ class Meter:
 
     __slots__ = (
         "_clock", "_deadline_ms", "_until_poll", "calls", "cancelled", "f", "fuel", "limits", "m", "mem",
-        "printed", "printed_bytes", "roots",
+        "printed", "printed_bytes", "resolver", "roots",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, clock: Callable[[], int] | None = None) -> None:
@@ -62,6 +62,7 @@ class Meter:
         self.mem = limits.memory_bytes // 4
         self.cancelled = False
         self.calls = 0
+        self.resolver: Callable[..., object] | None = None
         self.printed: list[Value] = []
         self.printed_bytes = 0
         self.roots: Callable[[], Iterable[Value]] = tuple

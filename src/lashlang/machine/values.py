@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lashlang.machine.fault import type_error
 
@@ -95,6 +95,40 @@ class Image:
         return hash(str(self.id))
 
 
+class Projected:
+    """A value that stays with the host; see `projection`.
+
+    Args:
+        ref: what the host finds it by. Equal references stand for equal content.
+        kind: what it is to the program.
+        length: its items, keys or characters.
+        preview: a glimpse for messages and prompts; no program sees it.
+    """
+
+    __slots__ = ("kind", "length", "preview", "ref")
+
+    def __init__(
+        self, ref: str, kind: Literal["list", "record", "string"], length: int, preview: str = ""
+    ) -> None:
+        if kind not in ("list", "record", "string") or not 0 <= length <= I64_MAX:
+            raise ValueError(f"a projected {kind!r} of {length} is impossible")
+        self.ref = ref
+        self.kind = kind
+        self.length = length
+        self.preview = preview
+
+    def __repr__(self) -> str:
+        return f"Projected({self.ref!r}, {self.kind!r}, {self.length})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Projected and (other.ref, other.kind, other.length) == (
+            self.ref, self.kind, self.length,
+        )  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash(self.ref)
+
+
 _KINDS: Final = {
     type(None): "null",
     bool: "bool",
@@ -110,6 +144,8 @@ _KINDS: Final = {
 
 def kind(value: Value) -> str:
     """The name of a value's kind as messages give it (lashlang.md 2.1)."""
+    if type(value) is Projected:
+        return value.kind
     return _KINDS.get(type(value), "unset")
 
 

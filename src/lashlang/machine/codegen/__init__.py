@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any, Final, NoReturn
 
-from lashlang.machine import access, ir, operators
+from lashlang.machine import access, ir, operators, projection
 from lashlang.machine.border import written
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
@@ -120,6 +120,11 @@ HELPERS: Final[dict[str, Any]] = {
     "failed": failed,
     "answered": answered,
     "stop": stop,
+    "reach_field": projection.reach_field,
+    "reach_index": projection.reach_index,
+    "whole": projection.whole,
+    "rows": projection.rows,
+    "projected_call": projection.call,
     "fill": fill,
     "spread": spread,
     "schema": schema,

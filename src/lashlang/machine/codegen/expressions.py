@@ -212,7 +212,7 @@ class Expressions:
 
     def _joined(self, parts: list[ir.Expr], at: int) -> str:
         """The texts of `parts` as one string: by `+` when they are few, by a helper that sums first otherwise."""
-        dynamic = [part for part in parts if not isinstance(part, ir.Const)]
+        dynamic = [part for part in parts if not _is_literal(part)]
         if len(dynamic) > _MAX_INLINE_PARTS or len(parts) < 2:
             return self._helper(at, f"concat(h, {', '.join(map(self.value, parts))})")
         moved = not all(map(_still, dynamic[1:]))
@@ -230,7 +230,7 @@ class Expressions:
         What must be evaluated before goes to `first`, what turns it into text to `then`, so that no value is turned
         into text before all were evaluated.
         """
-        if isinstance(part, ir.Const) and type(part.value) in (str, int, bool, type(None)):
+        if isinstance(part, ir.Const) and _is_literal(part):
             return _inside_quotes(to_text(part.value))
         kinds = self._kinds.of(part)
         known = kinds.only(STR) or kinds.integer()
@@ -269,6 +269,10 @@ class Expressions:
         call = self._helper(node.at, f"field({name}, {key})")
         return f"({name}[{key}] if type_({once}) is dict_ and {key} in {name} else {call})"
 
+    def _reach(self, node: ir.Reach) -> str:
+        by = "reach_field" if node.by_name else "reach_index"
+        return self._helper(node.at, f"{by}(h, {self.value(node.target)}, {self.value(node.step)})")
+
     def _index(self, node: ir.At) -> str:
         target, xs = self._atom(node.target)
         place, i = self._atom(node.index)
@@ -299,6 +303,9 @@ class Expressions:
     # --- calls ---
 
     def _builtin(self, node: ir.Builtin) -> str:
+        if node.projected:
+            args = ", ".join(map(self.value, node.args))
+            return self._helper(node.at, f"projected_call(h, {node.name!r}, b_{node.name}, {args})")
         if node.name == "len" and isinstance(node.args[0], ir.Var) and node.args[0].sure:
             name = node.args[0].slot
             call = self._helper(node.at, f"b_len(h, {name})")
@@ -346,6 +353,9 @@ class Expressions:
         ir.Fields: _fields,
         ir.Read: _read,
         ir.At: _index,
+        ir.Reach: _reach,
+        ir.Whole: lambda self, node: self._helper(node.at, f"whole(h, {self.value(node.operand)})"),
+        ir.Rows: lambda self, node: self._helper(node.at, f"rows(h, {self.value(node.operand)})"),
         ir.Opened: lambda self, node: self._helper(node.at, f"unwrap(h, {self.value(node.value)})"),
         ir.Builtin: _builtin,
         ir.Template: _template,
@@ -359,6 +369,11 @@ class Expressions:
 def _inside_quotes(text: str) -> str:
     """`text` as it stands between the single quotes of a formatted string."""
     return repr(text + "\"'")[1:-4].replace("{", "{{").replace("}", "}}")
+
+
+def _is_literal(node: ir.Expr) -> bool:
+    """Whether `node` is a constant whose text is known (that of an authority is made and charged when it is needed)."""
+    return isinstance(node, ir.Const) and type(node.value) in (str, int, bool, type(None))
 
 
 def _still(node: ir.Expr) -> bool:

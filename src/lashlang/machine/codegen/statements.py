@@ -294,6 +294,8 @@ class BodyWriter:
             args = "".join(f"{self._expr.value(arg)}, " for arg in node.iterable)
             return f"spread(({args}))"
         text = self._expr.value(node.iterable[0])
+        if isinstance(node.iterable[0], ir.Rows):
+            return f"({text})"
         return f"({text})" if self._kinds.of(node.iterable[0]).only(LIST) else f"iterable({text})"
 
     def _restore(self, node: ir.Each) -> None:

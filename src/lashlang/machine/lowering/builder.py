@@ -80,6 +80,18 @@ class Builder:
         self.bound.add(slot)
         return ir.Var(slot, at, sure)
 
+    def is_projected(self, name: str) -> bool:
+        """Whether `name` is a read-only binding of the host here."""
+        return name in self.scope.projected and not self._hidden.get(name)
+
+    def is_part(self, value: ir.Expr) -> bool:
+        """Whether `value` may be projected: a binding itself, or a step into one."""
+        if isinstance(value, ir.Reach):
+            return True
+        if not isinstance(value, ir.Var) or value.slot[0] != "v":
+            return False
+        return self.variables[int(value.slot[1:])] in self.scope.projected
+
     @contextmanager
     def hiding(self, name: str) -> Iterator[str]:
         """A comprehension variable: `name` means its slot inside the block."""

@@ -13,19 +13,24 @@ LOWER: dict[type, Callable[[Builder, Any], ir.Expr]] = {}  # Any: each entry tak
 """How each class of expression is lowered; filled by `expressions` and `effects`."""
 
 
-def expr(b: Builder, node: ast.Expr) -> ir.Expr:
-    """`node` as a pure expression over what has been emitted so far."""
+def expr(b: Builder, node: ast.Expr, *, reading: bool = False) -> ir.Expr:
+    """`node` as a pure expression over what has been emitted so far.
+
+    A projected binding, or a part of one, becomes data here, unless its reader (`reading`) takes it as it is.
+    """
     lowered = LOWER[type(node)](b, node)
+    if not reading and b.is_part(lowered):
+        lowered = ir.Whole(lowered, b.span(node))
     if id(node) in b.scan.cut:
         return b.pin(lowered, b.span(node))
     return lowered
 
 
-def operands(b: Builder, nodes: Sequence[ast.Expr]) -> list[ir.Expr]:
-    """Several expressions in order: those before a statement-making one are pinned."""
+def operands(b: Builder, nodes: Sequence[ast.Expr], *, reading: bool = False) -> list[ir.Expr]:
+    """Several expressions in order: those before a statement-making one are pinned; `reading` goes for the first."""
     last = max((at for at, node in enumerate(nodes) if b.scan.heavy(node)), default=-1)
     lowered: list[ir.Expr] = []
     for at, node in enumerate(nodes):
-        value = expr(b, node)
+        value = expr(b, node, reading=reading and at == 0)
         lowered.append(b.pin(value, b.span(node)) if at < last else value)
     return lowered

@@ -13,6 +13,7 @@ from lashlang.machine.lowering import effects
 from lashlang.machine.lowering.builder import Builder
 from lashlang.machine.lowering.dispatch import LOWER, expr, operands
 from lashlang.machine.lowering.scan import MAX_RUN
+from lashlang.machine.projection import LAZY
 from lashlang.machine.schema import schema_of, type_names
 from lashlang.machine.sizes import ENTRY_COST, ITEM_COST, LIST_COST, RECORD_COST
 from lashlang.machine.values import Resource, Value
@@ -189,7 +190,8 @@ def _sites_in(statements: list[ir.Stmt]) -> list[int]:
 
 def _call(b: Builder, node: ast.Call) -> ir.Expr:
     at = b.span(node)
-    args = operands(b, node.args)
+    projected = node.name in LAZY and len(node.args) > 0 and _is_projected(b, node.args[0])
+    args = operands(b, node.args, reading=projected)
     if node.name in b.scope.functions:
         b.calls_fn = True
         return ir.FnCall(node.name, args, at)
@@ -205,7 +207,8 @@ def _call(b: Builder, node: ast.Call) -> ir.Expr:
         except Fault:
             return ir.Builtin("format", args, at)
         return ir.Template(parts, args[1:], at)
-    return ir.Builtin(node.name if least <= len(args) <= most else f"!{node.name}", args, at)
+    fits = least <= len(args) <= most
+    return ir.Builtin(node.name if fits else f"!{node.name}", args, at, projected and fits)
 
 
 def _comprehension(b: Builder, node: ast.Comprehension) -> ir.Expr:
@@ -254,7 +257,16 @@ def iteration(b: Builder, node: ast.Expr) -> tuple[list[ir.Expr], bool]:
     """What a loop runs over: the arguments of a `range`, or one expression."""
     if isinstance(node, ast.Call) and node.name == "range" and 1 <= len(node.args) <= 3:
         return operands(b, node.args), True
+    if _is_projected(b, node):
+        return [ir.Rows(expr(b, node, reading=True), b.span(node))], False
     return [expr(b, node)], False
+
+
+def _is_projected(b: Builder, node: ast.Expr) -> bool:
+    """Whether `node` is a projected binding, or a read of fields and items of one."""
+    while isinstance(node, ast.Field | ast.Index):
+        node = node.target
+    return isinstance(node, ast.Name) and b.is_projected(node.name)
 
 
 def _try(b: Builder, node: ast.Try) -> ir.Expr:
@@ -277,8 +289,15 @@ def _unwrap(b: Builder, node: ast.Unwrap) -> ir.Expr:
 
 
 def _index(b: Builder, node: ast.Index) -> ir.Expr:
-    target, at = operands(b, [node.target, node.index])
-    return ir.At(target, at, b.span(node))
+    projected = _is_projected(b, node)
+    target, at = operands(b, [node.target, node.index], reading=projected)
+    return ir.Reach(target, at, b.span(node), False) if projected else ir.At(target, at, b.span(node))
+
+
+def _field(b: Builder, node: ast.Field) -> ir.Expr:
+    if _is_projected(b, node):
+        return ir.Reach(expr(b, node.target, reading=True), ir.Const(node.name), b.span(node), True)
+    return ir.Read(expr(b, node.target), node.name, b.span(node))
 
 
 def _written_out(value: Value) -> ir.Expr:
@@ -315,7 +334,7 @@ LOWER |= {
     ast.Chain: _chain,
     ast.Logic: _logic,
     ast.Ternary: _ternary,
-    ast.Field: lambda b, n: ir.Read(expr(b, n.target), n.name, b.span(n)),
+    ast.Field: _field,
     ast.Index: _index,
     ast.Unwrap: _unwrap,
     ast.Call: _call,
