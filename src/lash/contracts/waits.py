@@ -75,7 +75,7 @@ class DurableWaits(Protocol):
 
         Args:
             kind: Only waits of this kind.
-            scope_key: Only waits of this scope.
+            scope_key: Only waits of this scope; a blank one has none.
             open_only: Only waits that were opened and are not resolved.
             after: The key of the last wait of the page before; one that is gone answers an empty page.
             limit: The most that are returned.

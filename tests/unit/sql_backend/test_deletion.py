@@ -75,6 +75,6 @@ async def test_another_sessions_rows_stay(database: SqliteDatabase, tamper: Tamp
             f"w {session_id}", 1, scope_key=identity(session_id, "t", 1).scope.key
         )
     await database.session_catalog.delete_session("s")
-    assert tamper("SELECT key FROM wait") == [("w s2",)]
+    assert tamper("SELECT wait_key FROM wait") == [("w s2",)]
     assert tamper("SELECT count(*) FROM node") == [(5,)]
     assert tamper("SELECT count(*) FROM effect") == [(3,)]

@@ -14,9 +14,13 @@ from lash.backends.sql import (
     artifacts,
     process_handles,
     process_log,
+    process_pruning,
+    process_readiness,
     process_rows,
     session_edges,
     trigger_rows,
+    wait_rows,
+    waits,
     wake_rows,
 )
 from lash.backends.sql.engine.sqlite import SqliteSettings
@@ -29,7 +33,19 @@ from lash.values import (
     ProcessRegistration,
 )
 
-MODULES = (artifacts, process_handles, process_log, process_rows, session_edges, trigger_rows, wake_rows)
+MODULES = (
+    artifacts,
+    process_handles,
+    process_log,
+    process_pruning,
+    process_readiness,
+    process_rows,
+    session_edges,
+    trigger_rows,
+    wait_rows,
+    waits,
+    wake_rows,
+)
 # What lists everything, in the order of an index, or the front of everything up to a limit.
 LISTINGS = {"RUNNING_PROCESSES", "LIST_SUBSCRIPTIONS", "LIST_DELIVERIES"}
 
@@ -41,7 +57,7 @@ def _line(key: str) -> ProcessEventAppendRequest:
 def _statements() -> Iterable[tuple[str, str]]:
     for module in MODULES:
         for name, value in vars(module).items():
-            if name.isupper() and isinstance(value, str) and not name.startswith("_"):
+            if name.isupper() and isinstance(value, str) and " " in value and not name.startswith("_"):
                 yield name, value
 
 
@@ -52,7 +68,12 @@ def test_statement_searches_and_neither_scans_nor_sorts(name: str, sql: str) -> 
         connection.execute(migration)
     rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?"))
     plan = [str(row[3]) for row in rows]
-    allowed = ("SCAN json_each", "SCAN CONSTANT ROW")
+    # The recursive walk over host profiles, which steps from one to the next through an index.
+    allowed = (
+        "SCAN json_each",
+        "SCAN CONSTANT ROW",
+        *(("SCAN o", "SCAN profile") if name == "PROFILES" else ()),
+    )
     scans = [step for step in plan if step.startswith("SCAN") and not step.startswith(allowed)]
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
     if name in LISTINGS:

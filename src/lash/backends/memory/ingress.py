@@ -20,6 +20,7 @@ from lash.rules.leases import (
     lease_row,
     released,
 )
+from lash.rules.process_leases import released_row
 from lash.rules.turns import (
     TurnRow,
     accepted_batch_draft,
@@ -268,10 +269,15 @@ class MemoryTurnIngress:
             count += len(held)
         effects = [line for line in tables.effects.all_lines() if line.row.claim_owner_id in dead]
         tables.effects.put(*(line.unclaimed() for line in effects))
+        runs = [one for one, row in tables.processes.leases.items() if row.owner_id in dead]
+        for process_id in runs:
+            tables.processes.leases[process_id] = released_row(tables.processes.leases[process_id])
+        if runs:
+            tables.hub.publish("processes")
         for session_id in sessions:
             tables.announce(session_id, queue=True)
         tables.hub.publish(*(f"effect:{line.replay_key}" for line in effects))
-        return count + len(effects)
+        return count + len(effects) + len(runs)
 
     def _parked_on(self, session_id: str, turn_id: str, row: TurnRow | None) -> tuple[str, ...]:
         """Return what the turn that has this input is parked on."""

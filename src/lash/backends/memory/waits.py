@@ -81,7 +81,7 @@ class MemoryDurableWaits:
             wait
             for wait in self._tables.waits.after(after)
             if (kind is None or wait.kind == kind)
-            and (scope_key is None or wait.scope_key == scope_key)
+            and (scope_key is None or wait.scope_key == scope_key != "")
             and (is_open(wait) or not open_only)
         ]
         return wanted[: max(limit, 0)]
@@ -100,7 +100,7 @@ class MemoryDurableWaits:
 
     async def drop_waits(self, scope_key: str) -> int:
         """Delete the waits of a scope; return how many."""
-        return self._tables.waits.remove(lambda wait: wait.scope_key == scope_key)
+        return self._tables.waits.remove(lambda wait: wait.scope_key == scope_key != "")
 
     async def prune_waits(self, *, resolved_before_ms: int, limit: int = 1000) -> int:
         """Delete resolved waits that no scope owns; return how many."""

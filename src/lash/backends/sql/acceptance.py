@@ -20,6 +20,7 @@ from lash.backends.sql.session_rows import SessionRow, announce, locked_session,
 from lash.backends.sql.store import Store
 from lash.backends.sql.turn_claims import TurnTerms
 from lash.backends.sql.turn_rows import ReceiptRow, accepted_rows, receipt_of
+from lash.backends.sql.wait_rows import PARKED_TURN, ParkedTurnRow
 from lash.errors import LashError
 from lash.rules.commits import session_deleted
 from lash.rules.leases import lease_is_live
@@ -144,6 +145,7 @@ def _is_next(
         owner_id=terms.owner_id,
         max_batches=1,
         now_ms=now_ms,
+        is_parked=session.park_id is not None,
         dead_owners=dead,
     )
     return isinstance(group, TurnGroup) and group.rows[0].batch_id == new.batch_id
@@ -200,7 +202,11 @@ async def _known(tx: Tx, draft: TurnDraft, row: TurnRow, stamps: list[ReceiptRow
     run_id = cancelled_turn_id(draft.turn_id, row)
     if run_id != draft.turn_id:
         (stamps,) = await tx.read(receipt_of(draft.session_id, run_id))
-    return _acceptance(draft, row, stamps, known=True, claimed=None)
+    parked = await tx.fetch_one(ParkedTurnRow, PARKED_TURN, draft.session_id)
+    acceptance = _acceptance(draft, row, stamps, known=True, claimed=None)
+    if parked is None or stamps:
+        return acceptance
+    return acceptance.replace(status=acceptance.status.replace(parked_on=parked.parked_on(run_id)))
 
 
 def _acceptance(

@@ -38,6 +38,7 @@ from lash.backends.sql.session_rows import (
     locked_session,
 )
 from lash.backends.sql.store import json_list
+from lash.backends.sql.wait_rows import resolve_if_known
 from lash.rules.commits import CommitFacts, check_commit
 from lash.rules.leases import NO_LEASE
 from lash.rules.ledger import fresh_deltas, merge_ledger
@@ -53,6 +54,8 @@ from lash.values import (
     checkpoint_ref,
     decode_record,
     encode_record,
+    is_child_session,
+    turn_wait_key,
 )
 
 
@@ -108,7 +111,7 @@ DROP_OUTCOMES = f"""DELETE FROM effect_outcome WHERE effect_seq IN
 SETTLE_EFFECTS = f"""UPDATE effect SET settled = 1, claim_owner_id = NULL, claim_token = NULL,
     claim_expires_at_ms = 0 WHERE {OPEN_LINES}"""  # noqa: S608
 END_LINE = "UPDATE effect SET state = ?, attempts = ?, ended_at_ms = ? WHERE effect_seq = ?"
-DROP_WAITS = "DELETE FROM wait WHERE scope_key = ?"
+DROP_WAITS = "DELETE FROM wait WHERE scope_key = ? AND scope_key <> ''"
 
 
 async def apply_commit(tx: Tx, prepared: PreparedCommit) -> RuntimeCommitResult:
@@ -293,6 +296,9 @@ async def _settle_turn(
     await tx.write(DROP_OUTCOMES, *open_lines)
     await tx.write(SETTLE_EFFECTS, *open_lines)
     await tx.write(DROP_WAITS, settlement.scope.key)
+    session_id, turn_id = settlement.scope.session_id or "", settlement.scope.turn_id or ""
+    if is_child_session(session_id):
+        await resolve_if_known(tx, turn_wait_key(session_id, turn_id), None)
 
 
 async def _bring_lines(

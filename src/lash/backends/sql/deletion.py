@@ -26,7 +26,7 @@ _TURN_EFFECTS = "sid = ? AND scope_type = 'turn'"
 DELETE_OUTCOMES = f"""DELETE FROM effect_outcome WHERE effect_seq IN
     (SELECT effect_seq FROM effect WHERE {_TURN_EFFECTS})"""  # noqa: S608
 DELETE_EFFECTS = f"DELETE FROM effect WHERE {_TURN_EFFECTS}"  # noqa: S608
-DELETE_WAITS = "DELETE FROM wait WHERE scope_key >= ? AND scope_key < ?"
+DELETE_WAITS = "DELETE FROM wait WHERE scope_key >= ? AND scope_key < ? AND scope_key <> ''"
 OWN_ATTACHMENTS = f"SELECT attachment_id FROM attachment_manifest WHERE sid = {_SID}"  # noqa: S608
 DELETE_MANIFEST = "DELETE FROM attachment_manifest WHERE sid = ?"
 STILL_NAMED = (

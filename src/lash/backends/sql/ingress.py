@@ -10,6 +10,7 @@ from lash.backends.sql.holders import QUEUE_HOLDERS
 from lash.backends.sql.queue_rows import (
     EXTEND_ROWS,
     GIVE_BACK_ROWS,
+    PARK_ROWS,
     SETTLE_ROWS,
     batch_body,
     claim_rows,
@@ -18,11 +19,20 @@ from lash.backends.sql.queue_rows import (
     taken_rows,
 )
 from lash.backends.sql.retention import BATCHES, prune
-from lash.backends.sql.session_rows import SessionRow, announce, locked_session, write_lease
+from lash.backends.sql.session_rows import PARK_SESSION, SessionRow, announce, locked_session, write_lease
 from lash.backends.sql.store import Store, json_list
 from lash.backends.sql.turn_claims import TurnTerms, claim_next_turn, composition, injected_claims
 from lash.backends.sql.turn_rows import RECEIPTS_AFTER, ReceiptRow, accepted_rows, receipt_of
-from lash.backends.sql.waits import FIND_WAIT, WaitRow, resolve_once
+from lash.backends.sql.wait_rows import (
+    PARKED_TURN,
+    ParkedTurnRow,
+    is_resolved,
+    make_ready,
+    over_among,
+    park,
+    resolve_key,
+    waits_among,
+)
 from lash.backends.sql.work_overview import dead_owned_work, list_ready_sessions, list_unserved, release_dead
 from lash.rules.identifiers import check_session_id, check_text
 from lash.rules.journal import cancel_wait_key
@@ -34,6 +44,7 @@ from lash.rules.turns import (
     select_injections,
     turn_status,
 )
+from lash.rules.waits import parking_keys
 from lash.values import (
     CancelAnswer,
     ClaimedTurn,
@@ -46,6 +57,7 @@ from lash.values import (
     TurnDraft,
     TurnReceipt,
     TurnStatus,
+    encode_record,
     stable_hash,
 )
 
@@ -145,7 +157,7 @@ class SqlTurnIngress:
             sessions, taken, waits = await tx.read(
                 locked_session(session_id),
                 taken_rows(session_id),
-                Query(WaitRow, FIND_WAIT, cancel_wait_key(session_id, turn_id)),
+                is_resolved(cancel_wait_key(session_id, turn_id)),
             )
             session = _check_driver(claimed, sessions)
             expiry = expires_at(tx.now_ms, lease_ttl_ms)
@@ -175,18 +187,45 @@ class SqlTurnIngress:
 
         await self._store.run(script, durable=False)
 
+    async def park_turn(self, claimed: ClaimedTurn, wait_keys: Sequence[str]) -> bool:
+        """Give a turn back until one of the waits is resolved, unless there is nothing to wait for."""
+        session_id, turn_id = claimed.lease.session_id, claimed.turn_id
+        keys, park_id = parking_keys(wait_keys), self._store.new_id("park")
+
+        async def script(tx: Tx) -> bool:
+            sessions, taken, waits, over = await tx.read(
+                locked_session(session_id),
+                taken_rows(session_id),
+                waits_among([*keys, cancel_wait_key(session_id, turn_id)]),
+                over_among(keys),
+            )
+            session = _check_driver(claimed, sessions)
+            if over or any(wait.resolved_at_ms is not None for wait in waits):
+                return False
+            await write_lease(tx, session.sid, released(session.lease))
+            await tx.write(PARK_ROWS, seq_list(composition(taken, turn_id)))
+            await tx.write(PARK_SESSION, park_id, turn_id, encode_record(keys), session.sid)
+            await park(tx, park_id, keys, sid=session.sid)
+            announce(tx, session_id)
+            return True
+
+        return await self._store.run(script, durable=False)
+
     async def find_turn(self, session_id: str, turn_id: str) -> TurnStatus:
         """Return what has become of a turn."""
         _check_names(session_id, turn_id)
 
         async def script(tx: Tx) -> TurnStatus:
-            rows, stamps = await tx.read(accepted_rows(session_id, turn_id), receipt_of(session_id, turn_id))
+            rows, stamps, parked = await tx.read(
+                accepted_rows(session_id, turn_id), receipt_of(session_id, turn_id), _parked(session_id)
+            )
             row = rows[-1] if rows else None
             told = cancelled_turn_id(turn_id, row)
             if told != turn_id:
                 (stamps,) = await tx.read(receipt_of(session_id, told))
             receipt = stamps[0].decoded() if stamps else None
-            return turn_status(turn_id, row, receipt, is_committed=bool(stamps))
+            keys = parked[0].parked_on(told) if parked else ()
+            return turn_status(turn_id, row, receipt, is_committed=bool(stamps), parked_on=keys)
 
         return await self._store.read(script)
 
@@ -207,7 +246,9 @@ class SqlTurnIngress:
         _check_names(session_id, turn_id)
 
         async def script(tx: Tx) -> CancelAnswer:
-            rows, stamps = await tx.read(accepted_rows(session_id, turn_id), receipt_of(session_id, turn_id))
+            rows, stamps, parked = await tx.read(
+                accepted_rows(session_id, turn_id), receipt_of(session_id, turn_id), _parked(session_id)
+            )
             row = rows[-1] if rows else None
             answer = cancel_answer(row, is_committed=bool(stamps), now_ms=tx.now_ms)
             if answer == "cancelled_before_execution" and row is not None:
@@ -217,7 +258,8 @@ class SqlTurnIngress:
             elif answer == "requested":
                 told = cancelled_turn_id(turn_id, row)
                 scope = EffectScope.turn(session_id, told)
-                await resolve_once(tx, cancel_wait_key(session_id, told), b"true", scope.key)
+                await resolve_key(tx, cancel_wait_key(session_id, told), True, scope_key=scope.key)
+                await make_ready(tx, [one.row() for one in parked if one.turn_id == told])
             announce(tx, session_id, queue=answer == "cancelled_before_execution")
             return answer
 
@@ -228,7 +270,8 @@ class SqlTurnIngress:
         _check_names(session_id, turn_id)
 
         async def script(tx: Tx) -> bool:
-            return await tx.fetch_one(WaitRow, FIND_WAIT, cancel_wait_key(session_id, turn_id)) is not None
+            (rows,) = await tx.read(is_resolved(cancel_wait_key(session_id, turn_id)))
+            return bool(rows)
 
         return await self._store.read(script)
 
@@ -267,6 +310,10 @@ class SqlTurnIngress:
 
         # Most looks find nobody dead, and a look needs no writer.
         return await self._store.run(script) if await self._store.read(look) else 0
+
+
+def _parked(session_id: str) -> Query[ParkedTurnRow]:
+    return Query(ParkedTurnRow, PARKED_TURN, session_id)
 
 
 def _check_driver(claimed: ClaimedTurn, sessions: list[SessionRow]) -> SessionRow:

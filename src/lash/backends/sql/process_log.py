@@ -54,7 +54,7 @@ LAST_SEQUENCE = 0xFFFFFFFF
 EVENTS_BETWEEN = "SELECT body FROM process_event WHERE key > ? AND key <= ? ORDER BY key"
 FIRST_OF_TYPE = """SELECT body FROM process_event WHERE key > ? AND key <= ? AND event_type = ?
     ORDER BY key LIMIT 1"""
-FIND_END = "SELECT pid, last_sequence FROM process WHERE process_id = ?"
+FIND_END = "SELECT pid, last_sequence FROM process WHERE process_id = ? AND pruned_at_ms IS NULL"
 
 
 class LogEnd(msgspec.Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from lash.backends.sql.engine import Tx
 from lash.backends.sql.holders import PROCESS_HOLDER
 from lash.backends.sql.process_handles import PUT_GRANT, ProcessHandles, grant_columns
 from lash.backends.sql.process_log import ProcessLog, known_append, store_append
+from lash.backends.sql.process_readiness import RESUME, ProcessReadiness
 from lash.backends.sql.process_rows import (
     ADD_PROCESS,
     ADD_REGISTERED,
@@ -23,7 +24,12 @@ from lash.backends.sql.store import Store
 from lash.contracts import Subscription
 from lash.rules.identifiers import check_text
 from lash.rules.leases import expires_at
-from lash.rules.process_events import check_request, completion_request, decide_append
+from lash.rules.process_events import (
+    check_request,
+    completion_request,
+    decide_append,
+    no_longer_retained,
+)
 from lash.rules.process_leases import (
     check_claim,
     check_live_lease,
@@ -42,11 +48,12 @@ from lash.values import (
     ProcessRecord,
     ProcessRegistration,
     ProcessStartGrant,
+    RecoveryDisposition,
     encode_record,
 )
 
 
-class SqlProcessRegistry(ProcessLog, ProcessHandles):
+class SqlProcessRegistry(ProcessLog, ProcessHandles, ProcessReadiness):
     """See `ProcessRegistry` for the contract. Leases need visibility, not durability; events need both.
 
     Args:
@@ -70,6 +77,8 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
             known = await tx.fetch_one(ProcessRow, FIND_PROCESS, prepared.id)
             if known is None:
                 record = await _add(tx, prepared)
+            elif known.pruned_at_ms is not None:
+                raise no_longer_retained(prepared.id)
             else:
                 record = known.record()
                 check_same_registration(record, prepared)
@@ -83,7 +92,7 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
 
         async def script(tx: Tx) -> ProcessRecord | None:
             row = await tx.fetch_one(ProcessRow, FIND_PROCESS, process_id)
-            return None if row is None else row.record()
+            return None if row is None or row.pruned_at_ms is not None else row.record()
 
         return await self._store.read(script)
 
@@ -181,7 +190,11 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
         async def script(tx: Tx) -> ProcessRecord:
             row = await locked_process(tx, lease.process_id)
             check_live_lease(lease, row.lease, tx.now_ms)
-            append = attempt_append(row.record(), lease, tx.now_ms)
+            record = row.record()
+            if row.is_resumable and not record.is_terminal:
+                await tx.write(RESUME, row.pid)
+                return record
+            append = attempt_append(record, lease, tx.now_ms)
             await write_event(tx, row, append)
             return append.record
 
@@ -191,7 +204,9 @@ class SqlProcessRegistry(ProcessLog, ProcessHandles):
 async def _add(tx: Tx, prepared: ProcessRecord) -> ProcessRecord:
     """Store a new process and return it with its times."""
     record = prepared.replace(created_at_ms=tx.now_ms, updated_at_ms=tx.now_ms)
-    pid = await tx.fetch_one(int, ADD_PROCESS, record.id, tx.now_ms)
+    is_external = record.recovery is RecoveryDisposition.EXTERNALLY_OWNED
+    profile = record.provenance.host_profile_id
+    pid = await tx.fetch_one(int, ADD_PROCESS, record.id, tx.now_ms, profile, int(is_external))
     await tx.write(ADD_REGISTERED, pid, encode_record(record))
     tx.notify("processes")
     return record

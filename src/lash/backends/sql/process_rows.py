@@ -6,10 +6,14 @@ import msgspec
 
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.session_rows import corrupt
-from lash.rules.process_events import Append, process_unknown
+from lash.backends.sql.wait_rows import ParkedRow, make_ready, resolve_if_known, resolve_key
+from lash.rules.process_events import Append, no_longer_retained, process_unknown
 from lash.rules.process_leases import ProcessLeaseRow
 from lash.rules.process_projection import status_of
+from lash.rules.waits import is_wanted_back
 from lash.values import (
+    PROCESS_SIGNAL,
+    EffectScope,
     ProcessEvent,
     ProcessEventAppendResult,
     ProcessExternalRef,
@@ -20,6 +24,9 @@ from lash.values import (
     ProcessWakeDelivery,
     decode_record,
     encode_record,
+    plain,
+    process_wait_key,
+    signal_wait_key,
 )
 
 
@@ -34,6 +41,7 @@ class ProcessRow(msgspec.Struct, frozen=True, gc=False):
     terminal_sequence: int | None
     attempts: int
     abandon_requested: int
+    cancel_requested: int
     external_ref: bytes | None
     fencing_token: int
     lease_owner_id: str | None
@@ -41,6 +49,9 @@ class ProcessRow(msgspec.Struct, frozen=True, gc=False):
     lease_claimed_at_ms: int
     lease_expires_at_ms: int
     ended_under: str | None
+    park_id: str | None
+    is_resumable: int
+    pruned_at_ms: int | None
     registered: bytes | None
     terminal_event: bytes | None
 
@@ -73,6 +84,7 @@ class ProcessRow(msgspec.Struct, frozen=True, gc=False):
             last_sequence=self.last_sequence,
             attempts=self.attempts,
             abandon_requested=bool(self.abandon_requested),
+            cancel_requested=bool(self.cancel_requested),
             external_ref=self._external_ref(),
             status=self._status(),
         )
@@ -95,6 +107,13 @@ class ProcessRow(msgspec.Struct, frozen=True, gc=False):
         return status_of(terminal)
 
 
+class PidRow(msgspec.Struct, frozen=True, gc=False):
+    """The number that a process's rows carry, and whether there are any left."""
+
+    pid: int
+    pruned_at_ms: int | None
+
+
 class EventRow(msgspec.Struct, frozen=True, gc=False):
     """An event, with its wake if it has one."""
 
@@ -110,32 +129,43 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
 
 
 _PROCESS = """SELECT p.pid, p.process_id, p.change_seq, p.updated_at_ms, p.last_sequence, p.terminal_sequence,
-    p.attempts, p.abandon_requested, p.external_ref, p.fencing_token, p.lease_owner_id, p.lease_token,
-    p.lease_claimed_at_ms, p.lease_expires_at_ms, p.ended_under, r.body, t.body
+    p.attempts, p.abandon_requested, p.cancel_requested, p.external_ref, p.fencing_token, p.lease_owner_id,
+    p.lease_token, p.lease_claimed_at_ms, p.lease_expires_at_ms, p.ended_under, p.park_id, p.is_resumable,
+    p.pruned_at_ms, r.body, t.body
     FROM process p LEFT JOIN process_registered r USING (pid)
     LEFT JOIN process_event t ON t.key = p.pid << 32 | p.terminal_sequence"""
 
 FIND_PROCESS = f"{_PROCESS} WHERE p.process_id = ?"
 RUNNING_PROCESSES = f"{_PROCESS} WHERE p.terminal_sequence IS NULL ORDER BY p.process_id"
-CHANGED_PROCESSES = f"{_PROCESS} WHERE p.change_seq > ? ORDER BY p.change_seq LIMIT ?"
+CHANGED_PROCESSES = f"""{_PROCESS} WHERE p.change_seq > ? AND p.pruned_at_ms IS NULL
+    ORDER BY p.change_seq LIMIT ?"""
 PROCESSES_OF_SCOPE = f"""{_PROCESS} JOIN process_grant g ON g.process_id = p.process_id
     WHERE g.session_id = ? AND g.frame_id = ? ORDER BY g.process_id"""
 LIVE_PROCESSES_OF_SCOPE = f"""{_PROCESS} JOIN process_grant g ON g.process_id = p.process_id
     WHERE g.session_id = ? AND g.frame_id = ? AND p.terminal_sequence IS NULL ORDER BY g.process_id"""
-FIND_PID = "SELECT pid FROM process WHERE process_id = ?"
-ADD_PROCESS = """INSERT INTO process (process_id, change_seq, updated_at_ms)
-    VALUES (?, (SELECT coalesce(max(change_seq), 0) + 1 FROM process), ?) RETURNING pid"""
+FIND_PID = "SELECT pid, pruned_at_ms FROM process WHERE process_id = ?"
+ADD_PROCESS = """INSERT INTO process (process_id, change_seq, updated_at_ms, host_profile, is_external)
+    VALUES (?, (SELECT coalesce(max(change_seq), 0) + 1 FROM process), ?, ?, ?) RETURNING pid"""
 ADD_REGISTERED = "INSERT INTO process_registered (pid, body) VALUES (?, ?)"
 SET_PROCESS = """UPDATE process SET change_seq = (SELECT max(change_seq) + 1 FROM process),
     updated_at_ms = ?, last_sequence = ?, terminal_sequence = ?, attempts = ?, abandon_requested = ?,
-    external_ref = ? WHERE pid = ?"""
+    cancel_requested = ?, external_ref = ? WHERE pid = ?"""
 SET_PROCESS_LEASE = """UPDATE process SET fencing_token = ?, lease_owner_id = ?, lease_token = ?,
     lease_claimed_at_ms = ?, lease_expires_at_ms = ?, ended_under = ? WHERE pid = ?"""
+LAST_SIGNAL = """SELECT key FROM process_event WHERE key > ? AND key < ? AND event_type = ?
+    ORDER BY key DESC LIMIT 1"""
+DROP_OTHER_WAITS = "DELETE FROM wait WHERE scope_key = ? AND scope_key <> '' AND wait_key <> ?"
+DROP_FRAME = "DELETE FROM process_frame WHERE pid = ?"
 ADD_EVENT = "INSERT INTO process_event (key, event_type, replay_key, body) VALUES (?, ?, ?, ?)"
 # `+ 0` makes an expression of the column: a bare one would make the comparison convert types, and the index on
 # the expression would not be used.
 FIND_REPLAYED = """SELECT e.body, w.delivery FROM process_event e LEFT JOIN process_wake w USING (key)
     WHERE e.key >> 32 = (SELECT pid + 0 FROM process WHERE process_id = ?) AND e.replay_key = ?"""
+
+
+def select_processes(rest: str) -> str:
+    """Return a select of processes (`p`), with the conditions that follow `FROM`."""
+    return f"{_PROCESS} {rest}"
 
 
 def find_process(process_id: str) -> Query[ProcessRow]:
@@ -147,10 +177,12 @@ def only(process_id: str, rows: list[ProcessRow]) -> ProcessRow:
     """Return the row that was read.
 
     Raises:
-        LashError: `process_unknown`.
+        LashError: `process_unknown`, `process_no_longer_retained`.
     """
     if not rows:
         raise process_unknown(process_id)
+    if rows[0].pruned_at_ms is not None:
+        raise no_longer_retained(process_id)
     return rows[0]
 
 
@@ -158,24 +190,24 @@ async def locked_process(tx: Tx, process_id: str) -> ProcessRow:
     """Return a process's row, with which a script that writes begins.
 
     Raises:
-        LashError: `process_unknown`.
+        LashError: `process_unknown`, `process_no_longer_retained`.
     """
-    row = await tx.fetch_one(ProcessRow, FIND_PROCESS, process_id)
-    if row is None:
-        raise process_unknown(process_id)
-    return row
+    (rows,) = await tx.read(find_process(process_id))
+    return only(process_id, rows)
 
 
 async def pid_of(tx: Tx, process_id: str) -> int:
     """Return the number that a process's rows carry.
 
     Raises:
-        LashError: `process_unknown`.
+        LashError: `process_unknown`, `process_no_longer_retained`.
     """
-    pid = await tx.fetch_one(int, FIND_PID, process_id)
-    if pid is None:
+    row = await tx.fetch_one(PidRow, FIND_PID, process_id)
+    if row is None:
         raise process_unknown(process_id)
-    return pid
+    if row.pruned_at_ms is not None:
+        raise no_longer_retained(process_id)
+    return row.pid
 
 
 def event_key(pid: int, sequence: int) -> int:
@@ -184,7 +216,11 @@ def event_key(pid: int, sequence: int) -> int:
 
 
 async def write_event(tx: Tx, row: ProcessRow, append: Append) -> None:
-    """Store the next event of a process and what it makes of the record; wakes those who wait."""
+    """Store the next event of a process and what it makes of the record; wakes those who wait.
+
+    The first event that ends it also resolves the wait for its end, if anybody has one, and what it waited for
+    itself is dropped. One that asks something of it makes it ready if it is parked.
+    """
     record, event = append.record, append.result.event
     is_end = record.is_terminal and row.terminal_sequence is None
     replay_key = event.invocation.replay_key
@@ -197,10 +233,38 @@ async def write_event(tx: Tx, row: ProcessRow, append: Append) -> None:
         record.last_sequence if is_end else row.terminal_sequence,
         record.attempts,
         int(record.abandon_requested),
+        int(record.cancel_requested),
         None if record.external_ref is None else encode_record(record.external_ref),
         row.pid,
     )
     tx.notify(f"process:{record.id}")
+    if event.event_type == PROCESS_SIGNAL and not record.is_terminal:
+        await _resolve_signal(tx, row, event)
+    if is_end:
+        await _end(tx, row, record)
+    elif row.park_id is not None and is_wanted_back(record):
+        await make_ready(tx, [_parked(row, row.park_id)])
+
+
+async def _resolve_signal(tx: Tx, row: ProcessRow, event: ProcessEvent) -> None:
+    """Resolve the wait for what comes after the signal before this one."""
+    first, this = event_key(row.pid, 0), event_key(row.pid, event.sequence)
+    before = await tx.fetch_one(int, LAST_SIGNAL, first, this, PROCESS_SIGNAL)
+    key = signal_wait_key(event.process_id, 0 if before is None else before - first)
+    await resolve_key(tx, key, event.sequence, scope_key=EffectScope.process(event.process_id).key)
+
+
+async def _end(tx: Tx, row: ProcessRow, record: ProcessRecord) -> None:
+    key = process_wait_key(record.id)
+    await resolve_if_known(tx, key, plain(record.await_output))
+    if row.park_id is not None:
+        await make_ready(tx, [_parked(row, row.park_id)])
+    await tx.write(DROP_OTHER_WAITS, EffectScope.process(record.id).key, key)
+    await tx.write(DROP_FRAME, row.pid)
+
+
+def _parked(row: ProcessRow, park_id: str) -> ParkedRow:
+    return ParkedRow("", park_id, None, row.pid, None)
 
 
 async def write_process_lease(tx: Tx, row: ProcessRow, lease: ProcessLeaseRow | ProcessLease) -> None:

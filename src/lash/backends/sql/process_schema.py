@@ -5,7 +5,8 @@
 * An event's key is `pid << 32 | sequence`, so a log is a range of neighbours, and appending writes at its end.
 * `change_seq` numbers the changes of all processes. It is taken inside the one writer, so that no number
   appears after a larger one was seen; a dialect with several writers has to see to that in another way.
-* `pruned_at_ms` is for processes of which only a tombstone is left; nothing sets it yet.
+* Which processes want to be run is an index of its own: those that are parked, over, or run elsewhere are not in
+  it, however many there are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ CREATE TABLE process (
     terminal_sequence INTEGER,               -- NULL: it runs
     attempts INTEGER NOT NULL DEFAULT 0,
     abandon_requested INTEGER NOT NULL DEFAULT 0,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
     external_ref BLOB,
     fencing_token INTEGER NOT NULL DEFAULT 0,
     lease_owner_id TEXT,
@@ -27,11 +29,25 @@ CREATE TABLE process (
     lease_claimed_at_ms INTEGER NOT NULL DEFAULT 0,
     lease_expires_at_ms INTEGER NOT NULL DEFAULT 0,
     ended_under TEXT,                        -- the token of the lease that it was completed under
-    pruned_at_ms INTEGER
+    host_profile TEXT NOT NULL DEFAULT 'default',
+    is_external INTEGER NOT NULL DEFAULT 0,  -- nobody here runs it
+    park_id TEXT,                            -- set while it is parked
+    parked_on BLOB,
+    is_resumable INTEGER NOT NULL DEFAULT 0, -- its next start goes on with the attempt that was parked
+    pruned_at_ms INTEGER                     -- only its id is left
 );
 CREATE UNIQUE INDEX process_changes ON process (change_seq);
 CREATE INDEX process_running ON process (process_id) WHERE terminal_sequence IS NULL;
+CREATE INDEX process_ready ON process (host_profile, process_id)
+    WHERE terminal_sequence IS NULL AND park_id IS NULL AND is_external = 0;
+CREATE INDEX process_leased ON process (lease_owner_id) WHERE lease_owner_id IS NOT NULL;
+CREATE INDEX process_over ON process (updated_at_ms, change_seq)
+    WHERE terminal_sequence IS NOT NULL AND pruned_at_ms IS NULL;
 CREATE TABLE process_registered (
+    pid INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+);
+CREATE TABLE process_frame (                 -- what a process goes on from
     pid INTEGER PRIMARY KEY,
     body BLOB NOT NULL
 );
@@ -61,6 +77,14 @@ CREATE TABLE process_grant (
     PRIMARY KEY (session_id, frame_id, process_id)
 ) WITHOUT ROWID;
 CREATE INDEX process_grant_by_process ON process_grant (process_id, session_id, frame_id);
+CREATE TABLE process_observer (
+    session_id TEXT NOT NULL,
+    frame_id TEXT NOT NULL,                  -- '': the session itself
+    process_id TEXT NOT NULL,
+    descriptor BLOB NOT NULL,
+    PRIMARY KEY (session_id, frame_id, process_id)
+) WITHOUT ROWID;
+CREATE INDEX process_observer_by_process ON process_observer (process_id);
 """
 
 HOST_EVENTS = """

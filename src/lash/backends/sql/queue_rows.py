@@ -137,6 +137,18 @@ BATCHES_AT = f"{_BATCH} WHERE q.enqueue_seq IN (SELECT value FROM json_each(?)) 
 OPEN_BATCH = f"{_BATCH} WHERE q.sid = {_SID} AND q.settled_at_ms IS NULL AND q.batch_id = ?"
 OPEN_BATCHES = f"""{_BATCH} WHERE q.sid = {_SID} AND q.settled_at_ms IS NULL
     ORDER BY q.enqueue_seq"""
+_OF_SESSION = "(SELECT sid FROM session WHERE session_id = ?1)"
+_FIRST_FREE = f"""SELECT * FROM (SELECT f.enqueue_seq FROM queue f WHERE f.sid = {_OF_SESSION} AND f.taken = 0
+    AND f.settled_at_ms IS NULL AND f.available_at_ms <= ?2 ORDER BY f.enqueue_seq LIMIT 1) AS first_free"""  # noqa: S608
+# What may begin a turn and does not say which: the turn's id may be in the body.
+UNNAMED_IN_FRONT = f"""{_BATCH} WHERE q.turn_id IS NULL AND q.run_turn_id IS NULL AND q.enqueue_seq IN (
+    SELECT min(t.enqueue_seq) FROM queue t WHERE t.sid = {_OF_SESSION} AND t.taken = 1
+    AND t.settled_at_ms IS NULL AND t.run_turn_id IS NULL UNION ALL {_FIRST_FREE})"""  # noqa: S608
+# Turns that are committed, and of which a batch is open that comes next or belongs to a turn.
+COMMITTED_TURNS = f"""SELECT s.turn_id FROM stamp s WHERE s.sid = {_OF_SESSION} AND s.turn_id IN (
+    SELECT t.run_turn_id FROM queue t WHERE t.sid = {_OF_SESSION} AND t.taken = 1
+    AND t.settled_at_ms IS NULL AND t.run_turn_id IS NOT NULL
+    UNION ALL SELECT n.turn_id FROM queue n WHERE n.enqueue_seq IN ({_FIRST_FREE}))"""  # noqa: S608
 INSERT_BATCH = """INSERT INTO queue (sid, batch_id, state, settled_at_ms, source_key, delivery_policy,
     slot_policy, merge_key, available_at_ms, enqueued_at_ms, agent, turn_id, content_hash, wake_process_id,
     wake_sequence, taken, claim_id, claim_owner_id, claim_token, claimed_at_ms, claim_expires_at_ms,
@@ -155,6 +167,9 @@ EXTEND_ROWS = """UPDATE queue SET claim_expires_at_ms = ?
 GIVE_BACK_ROWS = """UPDATE queue SET state = 'pending', taken = run_turn_id IS NOT NULL, claim_id = NULL,
     claim_owner_id = NULL, claim_token = NULL, claim_expires_at_ms = 0
     WHERE enqueue_seq IN (SELECT value FROM json_each(?))"""
+PARK_ROWS = """UPDATE queue SET state = 'pending', taken = run_turn_id IS NOT NULL, claim_id = NULL,
+    claim_owner_id = NULL, claim_token = NULL, claim_expires_at_ms = 0, runs = runs - 1
+    WHERE enqueue_seq IN (SELECT value FROM json_each(?))"""  # the next claim is no further run of the turn
 LEAVE_TURN = """UPDATE queue SET state = 'pending', taken = 0, claim_id = NULL, claim_owner_id = NULL,
     claim_token = NULL, claim_expires_at_ms = 0, run_turn_id = NULL, injected_effect_id = NULL, runs = 0
     WHERE enqueue_seq IN (SELECT value FROM json_each(?))"""

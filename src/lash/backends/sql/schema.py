@@ -44,7 +44,10 @@ CREATE TABLE session (
     checkpoint_ref TEXT,
     manifest BLOB,
     ledger BLOB NOT NULL DEFAULT '[]',       -- running totals by (source, model)
-    setup_hash TEXT NOT NULL DEFAULT ''      -- of what session_setup holds
+    setup_hash TEXT NOT NULL DEFAULT '',     -- of what session_setup holds
+    park_id TEXT,                            -- set while its turn is parked
+    parked_turn_id TEXT,
+    parked_on BLOB
 );
 CREATE TABLE session_setup (                 -- the parts of a head that few commits change
     sid INTEGER PRIMARY KEY,
@@ -177,14 +180,37 @@ CREATE TABLE effect_outcome (                -- until the commit of the turn, wh
     digests BLOB,
     outcome BLOB
 );
+"""
+
+_WAITS = """
 CREATE TABLE wait (
     wait_seq INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
+    wait_key TEXT NOT NULL UNIQUE,
     scope_key TEXT NOT NULL,
-    value BLOB NOT NULL,
-    resolved_at_ms INTEGER NOT NULL
+    kind TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    opened_at_ms INTEGER,                    -- NULL: resolved before anybody opened it
+    deadline_ms INTEGER,
+    on_timeout BLOB,
+    token_hash TEXT,
+    detail BLOB,
+    value BLOB,
+    resolved_at_ms INTEGER,
+    timed_out INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX wait_by_scope ON wait (scope_key);
+CREATE INDEX wait_by_scope ON wait (scope_key) WHERE scope_key <> '';
+CREATE UNIQUE INDEX wait_by_token ON wait (token_hash) WHERE token_hash IS NOT NULL;
+CREATE INDEX wait_open ON wait (kind, wait_seq) WHERE resolved_at_ms IS NULL AND opened_at_ms IS NOT NULL;
+CREATE INDEX wait_due ON wait (deadline_ms, wait_seq) WHERE resolved_at_ms IS NULL AND deadline_ms IS NOT NULL;
+CREATE INDEX wait_unowned ON wait (resolved_at_ms) WHERE scope_key = '' AND resolved_at_ms IS NOT NULL;
+CREATE TABLE parking (                       -- what a turn or a process is parked on, a row for each key
+    wait_key TEXT NOT NULL,
+    park_id TEXT NOT NULL,                   -- names this parking: the row of what is parked has it, too
+    sid INTEGER,                             -- of a turn
+    pid INTEGER,                             -- of a process
+    PRIMARY KEY (wait_key, park_id)
+) WITHOUT ROWID;
+CREATE INDEX parking_by_id ON parking (park_id);
 """
 
 _ATTACHMENTS = """
@@ -211,5 +237,5 @@ CREATE INDEX attachment_manifest_open ON attachment_manifest (intent_at_ms, atta
 """
 
 MIGRATIONS = (
-    "".join((_SESSIONS, _HISTORY, _QUEUE, _EFFECTS, _ATTACHMENTS, PROCESSES, HOST_EVENTS, ARTIFACTS)),
+    "".join((_SESSIONS, _HISTORY, _QUEUE, _EFFECTS, _WAITS, _ATTACHMENTS, PROCESSES, HOST_EVENTS, ARTIFACTS)),
 )

@@ -29,6 +29,7 @@ class SessionRow(msgspec.Struct, frozen=True, gc=False):
     next_seq: int
     setup_hash: str
     ledger: bytes
+    park_id: str | None
 
     @property
     def lease(self) -> LeaseRow:
@@ -65,7 +66,7 @@ class BodyRow(msgspec.Struct, frozen=True, gc=False):
 
 _COLUMNS = """sid, session_id, agent, deleted_at_ms, lease_generation, lease_owner_id, lease_token,
     lease_claimed_at_ms, lease_expires_at_ms, revision, leaf_node_id, path_digest, next_seq, setup_hash,
-    ledger"""
+    ledger, park_id"""
 
 FIND_SESSION = f"SELECT {_COLUMNS} FROM session WHERE session_id = ?"  # noqa: S608  # constants only
 LOCK_SESSION = FIND_SESSION  # where several transactions write at once, the name is locked by this
@@ -74,6 +75,7 @@ ADD_SESSION = "INSERT INTO session (session_id, created_at_ms, updated_at_ms) VA
 INSERT_SESSION = f"{ADD_SESSION} RETURNING sid"
 SET_LEASE = """UPDATE session SET lease_generation = ?, lease_owner_id = ?, lease_token = ?,
     lease_claimed_at_ms = ?, lease_expires_at_ms = ? WHERE sid = ?"""
+PARK_SESSION = "UPDATE session SET park_id = ?, parked_turn_id = ?, parked_on = ? WHERE sid = ?"
 
 
 def locked_session(session_id: str) -> Query[SessionRow]:

@@ -12,7 +12,9 @@ from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.holders import QUEUE_HOLDERS
 from lash.backends.sql.queue_rows import (
     BATCHES_AT,
+    COMMITTED_TURNS,
     NEXT_SCHEDULED_ROW,
+    UNNAMED_IN_FRONT,
     BatchRow,
     ClaimTerms,
     complete_rows,
@@ -24,10 +26,10 @@ from lash.backends.sql.queue_rows import (
 from lash.backends.sql.session_rows import SessionRow, locked_session, write_lease
 from lash.backends.sql.store import Store
 from lash.backends.sql.turn_rows import receipt_of
-from lash.backends.sql.waits import FIND_WAIT, WaitRow
+from lash.backends.sql.wait_rows import is_resolved
 from lash.rules.journal import cancel_wait_key
 from lash.rules.leases import NO_LEASE, expires_at, granted_lease
-from lash.rules.queue import QueueRow
+from lash.rules.queue import QueueRow, is_claimed
 from lash.rules.turns import NextTurn, TurnGroup, next_turn, turn_id_of_batch
 from lash.values import (
     ClaimedTurn,
@@ -89,6 +91,19 @@ class TurnTerms(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes next in a session."""
+
+    session: SessionRow | None
+    group: NextTurn
+    over: list[QueueRow]
+    """Batches of turns that are committed; the group is what comes next without them."""
+    unnamed: list[BatchRow]
+    """The batches in front that have no turn id of their own."""
+    is_cut_short: bool
+    """Whether all of the free batches that were read are over."""
+
+
 class KnownTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of a turn that is about to be taken up."""
 
@@ -113,14 +128,20 @@ async def claim_next_turn(
     Work of a turn that is committed already is settled on the way: its driver died before it could.
     """
     while True:
-        session, group = await _look(tx, store, session_id, terms.owner_id, max_batches)
+        look = await _look(tx, store, session_id, terms.owner_id, max_batches)
+        group, session = look.group, look.session
+        if look.over and not (isinstance(group, ClaimRefused) and group.reason == "session_leased"):
+            await complete_rows(tx, look.over)
+            tx.notify(f"session:{session_id}")
+            if isinstance(group, ClaimRefused) and look.is_cut_short:
+                continue  # what comes behind them was not read
         if isinstance(group, ClaimRefused):
             return group
         assert session is not None  # it has work
         agent = group.rows[0].agent or session.agent
         if agent is None or agent not in agents:
             return ClaimRefused(reason="agent_not_served")
-        known = await _known(tx, session_id, group, await _turn_id(tx, group))
+        known = await _known(tx, session_id, group, await _turn_id(tx, group, look.unnamed))
         if not known.is_committed:
             return await _take(tx, session, group, agent, terms, known)
         await complete_rows(tx, group.all_rows)
@@ -154,28 +175,35 @@ def composition(taken: Sequence[QueueRow], turn_id: str) -> list[QueueRow]:
     return [row for row in taken if row.run_turn_id == turn_id]
 
 
-async def _look(
-    tx: Tx, store: Store, session_id: str, owner_id: str, max_batches: int
-) -> tuple[SessionRow | None, NextTurn]:
+async def _look(tx: Tx, store: Store, session_id: str, owner_id: str, max_batches: int) -> Look:
     store.foresee_owners(tx, QUEUE_HOLDERS, session_id)
-    sessions, taken, free, scheduled = await tx.read(
+    sessions, taken, free, scheduled, unnamed, committed = await tx.read(
         locked_session(session_id),
         taken_rows(session_id),
         free_rows(session_id, tx.now_ms, max_batches),
         Query(QueueRow, NEXT_SCHEDULED_ROW, session_id, tx.now_ms),
+        Query(BatchRow, UNNAMED_IN_FRONT, session_id, tx.now_ms),
+        Query(str, COMMITTED_TURNS, session_id, tx.now_ms),
     )
-    free = free or scheduled
     session = sessions[0] if sessions else None
     lease = NO_LEASE if session is None else session.lease
     dead = await store.dead_among(tx, [lease.owner_id, *(row.claim_owner_id for row in taken)])
-    return session, next_turn(
-        [*taken, *free],
+    over = [
+        row
+        for row in (*taken, *free)
+        if (row.run_turn_id or row.turn_id) in committed and not is_claimed(row, tx.now_ms, dead)
+    ]
+    group = next_turn(
+        [row for row in (*taken, *(free or scheduled)) if row not in over],
         lease=lease,
         owner_id=owner_id,
         max_batches=max_batches,
         now_ms=tx.now_ms,
+        is_parked=session is not None and session.park_id is not None,
         dead_owners=dead,
     )
+    is_cut_short = bool(free) and all(row in over for row in free)
+    return Look(session=session, group=group, over=over, unnamed=unnamed, is_cut_short=is_cut_short)
 
 
 async def _known(tx: Tx, session_id: str, group: TurnGroup, turn_id: str) -> KnownTurn:
@@ -183,7 +211,7 @@ async def _known(tx: Tx, session_id: str, group: TurnGroup, turn_id: str) -> Kno
     scope = EffectScope.turn(session_id, turn_id)
     asked: list[Query[Any]] = [  # rows of several types
         receipt_of(session_id, turn_id),
-        Query(WaitRow, FIND_WAIT, cancel_wait_key(session_id, turn_id)),
+        is_resolved(cancel_wait_key(session_id, turn_id)),
         Query(BatchRow, BATCHES_AT, seq_list(group.all_rows)),
     ]
     if group.run_turn_id is not None:
@@ -230,11 +258,13 @@ async def _take(
     )
 
 
-async def _turn_id(tx: Tx, group: TurnGroup) -> str:
+async def _turn_id(tx: Tx, group: TurnGroup, unnamed: Sequence[BatchRow]) -> str:
     head = group.rows[0]
     if group.run_turn_id is not None or head.turn_id is not None:
         return group.run_turn_id or head.turn_id or ""
-    stored = await tx.fetch_one(BatchRow, BATCHES_AT, seq_list([head]))
+    stored = next((row for row in unnamed if row.enqueue_seq == head.enqueue_seq), None)
+    if stored is None:
+        stored = await tx.fetch_one(BatchRow, BATCHES_AT, seq_list([head]))
     payloads = () if stored is None else stored.batch().payloads
     inputs = (payload.input for payload in payloads if isinstance(payload, TurnInputPayload))
     first = next(inputs, None)
