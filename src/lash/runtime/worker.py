@@ -19,7 +19,7 @@ from lash.runtime.resident import ResidentSessions
 from lash.runtime.services import RuntimeServices
 from lash.runtime.turn_driver import DrivenTurn, ParkedTurn, TurnDriver
 from lash.runtime.turn_run import TurnRun, closed_error
-from lash.values import ClaimedTurn
+from lash.values import ClaimedTurn, session_depth
 
 _log = logging.getLogger("lash.runtime")
 
@@ -216,7 +216,7 @@ class Worker:
         resident = self._residents.take(session_id)
         driver = TurnDriver(
             self._services,
-            self._agents[claimed.agent],
+            self._agents[claimed.agent].at_depth(session_depth(session_id)),
             claimed,
             resident,
             persistence,
