@@ -1,4 +1,4 @@
-"""The pytest front end of the conformance kit: one test a case.
+"""What lash adds to pytest: the conformance kit, one test a case, and `agent_crash_matrix`.
 
     pytest --pyargs lash.testing.conformance --lash-backend my_package:factory
 
@@ -8,14 +8,16 @@ Loaded by every pytest run on a machine that has lash, so it imports nothing of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from lash.agents import Agent
     from lash.testing.conformance import Case, CaseResult, DatabaseSource
+    from lash.testing.crash_matrix import CrashMatrix
 
 _CASES_FOLDER = Path(__file__).parent / "conformance" / "cases"
 _SOURCE = pytest.StashKey["DatabaseSource"]()
@@ -103,3 +105,19 @@ class CaseFailed(AssertionError):
     def __init__(self, result: CaseResult) -> None:
         super().__init__(f"{result.case.claim}\n{result.outcome}: {result.reason}")
         self.is_crash = result.outcome.name == "BROKE"
+
+
+@pytest.fixture
+def agent_crash_matrix(tmp_path: Path) -> Callable[..., CrashMatrix]:
+    """Kill an agent's turn at every boundary, in real processes, and finish it: `run(make_agent, prompt)`.
+
+    See `lash.testing.crash_matrix.run_crash_matrix`; `.check()` what it returns.
+    """
+    from lash.testing.crash_matrix import run_crash_matrix
+
+    def run(make_agent: Callable[..., Agent], prompt: str, *, skip: Sequence[str] = ()) -> CrashMatrix:
+        matrix = run_crash_matrix(make_agent, prompt, tmp_path / "crash-matrix", skip=skip)
+        print(matrix.table())
+        return matrix
+
+    return run
