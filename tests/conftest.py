@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,14 +59,32 @@ def postgres_template(postgres_server: Any) -> str:
     return "lash_template"
 
 
+@pytest.fixture(scope="session")
+def postgres_pooler(postgres_server: Any) -> Iterator[Any]:
+    """A pooler in transaction mode; tests that need it are reported as NOT RUN where there is none."""
+    module = _load("pgbouncer")
+    try:
+        pooler = module.Pooler(postgres_server)
+    except module.NoPooler as problem:
+        pytest.skip(f"{NOT_RUN} behind a pooler: {problem}")
+    yield pooler
+    pooler.stop()
+
+
 @pytest.fixture
-def postgres_urls(postgres_server: Any, postgres_template: str) -> Iterator[Callable[[], str]]:
-    """Return a function that makes a fresh database with lash's tables; it is dropped after the test."""
+def postgres_urls(
+    request: pytest.FixtureRequest, postgres_server: Any, postgres_template: str
+) -> Iterator[Callable[[], str]]:
+    """Return a function that makes a fresh database with lash's tables; it is dropped after the test.
+
+    With LASH_TEST_POOLER=1 in the environment the tests reach it through a pooler in transaction mode.
+    """
     made: list[str] = []
+    pooler = request.getfixturevalue("postgres_pooler") if os.environ.get("LASH_TEST_POOLER") else None
 
     def make() -> str:
         made.append(postgres_server.new_database(postgres_template))
-        return made[-1]
+        return made[-1] if pooler is None else str(pooler.url(made[-1]))
 
     yield make
     for url in made:

@@ -107,17 +107,29 @@ class PostgresServer:
         """Kill the server's processes as they are, and start it again; what it acknowledged is there."""
         command = [str(self._programs / "pg_ctl"), "-D", str(self.folder / "data"), "-m", "immediate"]
         subprocess.run(
-            [*command, "-l", str(self.folder / "log"), "-w", "-s", "restart"], check=True, **self._apart()
+            [*command, "-l", str(self.folder / "log"), "-w", "-s", "restart"], check=True, **self.apart()
         )
+
+    def pause(self) -> None:
+        """Stop the server and leave its files; whoever is connected is cut off."""
+        self._control("stop", "-m", "fast")
+
+    def resume(self) -> None:
+        """Start the server that was stopped by `pause`."""
+        self._control("start", "-l", str(self.folder / "log"))
+
+    def _control(self, what: str, *options: str) -> None:
+        command = [str(self._programs / "pg_ctl"), "-D", str(self.folder / "data"), "-w", "-s", what]
+        subprocess.run([*command, *options], check=True, **self.apart())
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "sh", str(self._programs), str(self.folder), self._settings],
             stdin=subprocess.PIPE,
-            **self._apart(),
+            **self.apart(),
         )
 
-    def _apart(self) -> dict[str, Any]:
+    def apart(self) -> dict[str, Any]:
         """Return how the programs run: under their account, and in a session of their own, because a Ctrl-C is
         for the tests.
         """

@@ -34,6 +34,10 @@ class PostgresStore(Store):
         super().__init__(engine, lambda: engine.connect(POSTGRES_SCHEMA), ids)
         self._postgres = engine
 
+    @property
+    def shows_life(self) -> bool:
+        return self._postgres.shows_life
+
     async def dead_among(self, tx: Tx, owner_ids: Iterable[str | None]) -> frozenset[str]:
         """Return those of the owners that made themselves known here and hold no sign of life any more."""
         asked = {owner_id for owner_id in owner_ids if owner_id is not None} - {self._postgres.owner_id}

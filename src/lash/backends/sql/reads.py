@@ -176,11 +176,12 @@ async def read_path_since(
         Query(NodePlace, PLACE_OF, session_id, known_leaf_node_id),
         _ends(session_id, None),
     )
-    if not heads or heads[0].leaf_node_id is None or not found or found[0].hidden:
+    leaf_node_id = heads[0].leaf_node_id if heads else None
+    if leaf_node_id is None or not found or found[0].hidden:
         return None
     head, known = heads[0], found[0]
     newer: list[Run] = []
-    for run in _runs(head, ends, head.leaf_node_id):
+    for run in _runs(head, ends, leaf_node_id):
         if run.first <= known.seq <= run.last:
             runs = [*newer, Run(known.seq, run.last)]
             parts = await tx.read(*(run_query(head.sid, run) for run in runs))

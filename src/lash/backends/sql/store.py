@@ -50,6 +50,11 @@ class Store:
             await self.connect()
         return await self.engine.read(script)
 
+    @property
+    def shows_life(self) -> bool:
+        """Whether others can see that this owner lives; if they cannot, nobody may take it for dead."""
+        return True
+
     async def dead_among(self, tx: Tx, owner_ids: Iterable[str | None]) -> frozenset[str]:
         """Return those of the owners that are known to be gone.
 
@@ -75,13 +80,17 @@ class Store:
 
     async def _open(self) -> None:
         await self._connect()
+        if self.shows_life:
+            await self._introduce()
+        self._is_connected = True
+
+    async def _introduce(self) -> None:
         owner_id = self.engine.owner_id
 
-        async def introduce(tx: Tx) -> None:
+        async def script(tx: Tx) -> None:
             await tx.write(ADD_OWNER, owner_id, tx.now_ms)
 
-        await self.engine.run(introduce, durable=False)
-        self._is_connected = True
+        await self.engine.run(script, durable=False)
 
 
 def json_list(values: Iterable[str] | Iterable[int]) -> str:

@@ -23,6 +23,16 @@ from lash.errors import LashError
 Driver = psycopg.AsyncConnection[tuple[Any, ...]]  # a row holds what its statement selects
 
 
+async def is_pooled(driver: Driver) -> bool:
+    """Whether a pooler stands between: it names another process than the one that answers.
+
+    Raises:
+        psycopg.Error: The server was lost.
+    """
+    row = await (await driver.execute("SELECT pg_backend_pid()")).fetchone()
+    return row is not None and row[0] != driver.info.backend_pid
+
+
 class _BoolAsNumberDumper(Int8BinaryDumper):
     """Sends a `bool` as 0 or 1, which is what the columns hold."""
 

@@ -16,11 +16,11 @@ import psycopg
 from lash.backends.sql.engine.hub import Hub
 from lash.backends.sql.engine.postgres.attempts import Attempts, Committed
 from lash.backends.sql.engine.postgres.clock import ServerClock
-from lash.backends.sql.engine.postgres.connections import Traffic, connect
+from lash.backends.sql.engine.postgres.connections import Driver, Traffic, connect, is_pooled
 from lash.backends.sql.engine.postgres.costs import ScriptCost
-from lash.backends.sql.engine.postgres.failures import translate
+from lash.backends.sql.engine.postgres.failures import exhausted, is_exhaustion, translate
 from lash.backends.sql.engine.postgres.migrations import PostgresSchema, prepare_schema
-from lash.backends.sql.engine.postgres.notifications import Listener, Notifier
+from lash.backends.sql.engine.postgres.notifications import Listener, Notifier, Poller
 from lash.backends.sql.engine.postgres.pool import SessionPool
 from lash.backends.sql.engine.postgres.settings import PostgresSettings, shown_url, split_url
 from lash.backends.sql.engine.postgres.statements import Dialect
@@ -70,6 +70,8 @@ class PostgresEngine:
         self._live: _Live | None = None
         self._closing: asyncio.Task[None] | None = None
         self._is_taken = False
+        self._is_pooled = False
+        self._server_limit: int | None = None
         self._costs: dict[str, ScriptCost] = {}
 
     async def connect(self, schema: PostgresSchema) -> None:
@@ -88,6 +90,8 @@ class PostgresEngine:
             await live.start()
         except psycopg.Error as error:
             self._is_taken = False
+            if is_exhaustion(error):
+                raise exhausted(self.shown_url, 0, self._settings.connections, self._server_limit) from error
             raise translate(error, self.shown_url) from error
         except BaseException:
             self._is_taken = False
@@ -161,16 +165,42 @@ class PostgresEngine:
             raise LashError("store_closed", f"the database {self.shown_url} is {state}", url=self.shown_url)
         return self._live
 
+    @property
+    def shows_life(self) -> bool:
+        """Whether this engine holds a session by which others see that its owner lives."""
+        return not self._is_pooled or self._settings.direct_url is not None
+
     async def _prepare(self, schema: PostgresSchema) -> None:
-        driver = await connect(self._settings.direct_url or self._url, self._settings, purpose="opening")
+        once = replace(self._settings, prepare_threshold=None)  # what it opens for may be a pooler
+        direct_url = self._settings.direct_url
+        driver = await connect(self._url, once, purpose="opening")
         try:
-            await prepare_schema(driver, schema, self.shown_url)
-            sent_ms = self.clock.local_ms()
-            row = await (await driver.execute("SELECT lash_now()")).fetchone()
-            assert row is not None
-            self.clock.learn(row[0], sent_ms, self.clock.local_ms())
+            await self._look_around(driver)
+            if direct_url is None:
+                await self._prepare_by(driver, schema)
         finally:
             await driver.close()
+        if self._is_pooled:
+            self._settings = once
+        if direct_url is not None:
+            driver = await connect(direct_url, once, purpose="opening")
+            try:
+                await self._prepare_by(driver, schema)
+            finally:
+                await driver.close()
+
+    async def _look_around(self, driver: Driver) -> None:
+        """See who answers, and how many may be connected."""
+        self._is_pooled = await is_pooled(driver)
+        row = await (await driver.execute("SELECT current_setting('max_connections')::int")).fetchone()
+        self._server_limit = None if row is None else row[0]
+
+    async def _prepare_by(self, driver: Driver, schema: PostgresSchema) -> None:
+        await prepare_schema(driver, schema, self.shown_url)
+        sent_ms = self.clock.local_ms()
+        row = await (await driver.execute("SELECT lash_now()")).fetchone()
+        assert row is not None
+        self.clock.learn(row[0], sent_ms, self.clock.local_ms())
 
 
 class _Live:
@@ -179,9 +209,10 @@ class _Live:
     def __init__(self, engine: PostgresEngine) -> None:
         url, settings = engine._url, engine._settings
         direct_url = settings.direct_url or url
-        self.pool = SessionPool(url, engine.shown_url, settings)
+        self.pool = SessionPool(url, engine.shown_url, settings, server_limit=engine._server_limit)
         self._notifier = Notifier(direct_url, settings, engine.owner_id)
-        self._listener = Listener(direct_url, settings, engine.owner_id, engine.hub)
+        watch = Listener if engine.shows_life else Poller
+        self._listener: Listener | Poller = watch(direct_url, settings, engine.owner_id, engine.hub)
         self._hub = engine.hub
         self._running: set[asyncio.Task[Any]] = set()  # their answers are their callers'
         self.attempts = Attempts(

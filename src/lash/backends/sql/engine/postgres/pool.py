@@ -24,7 +24,9 @@ _LONGEST_PAUSE_MS = 500
 class SessionPool:
     """Lends sessions. Whoever waits longest gets the next one; the one used last is lent first."""
 
-    def __init__(self, url: str, shown_url: str, settings: PostgresSettings) -> None:
+    def __init__(
+        self, url: str, shown_url: str, settings: PostgresSettings, *, server_limit: int | None = None
+    ) -> None:
         self._url = url
         self._shown_url = shown_url
         self._settings = settings
@@ -33,7 +35,7 @@ class SessionPool:
         self._count = 0  # sessions that are lent, idle, or being opened
         self._is_closed = False
         self._numbers = count(1)
-        self.server_limit: int | None = None
+        self._server_limit = server_limit
         self.traffic = Traffic()
 
     async def take(self) -> Session:
@@ -159,5 +161,5 @@ class SessionPool:
     def _nothing_free(self) -> LashError:
         wait_ms, most = self._settings.busy_timeout_ms, self._settings.connections
         if self._count < most:
-            return exhausted(self._shown_url, self._count, most, self.server_limit, wait_ms)
+            return exhausted(self._shown_url, self._count, most, self._server_limit, wait_ms)
         return busy(self._shown_url, f"all {most} connections were in use for {wait_ms} ms")

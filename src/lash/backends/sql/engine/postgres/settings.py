@@ -17,12 +17,13 @@ class PostgresSettings:
     connections: int = 10
     """At most so many scripts run at once. Two more connections listen and notify."""
     prepare_threshold: int | None = 2
-    """A statement that a connection has run so often is prepared. None: never, as a transaction-mode pooler
-    asks for."""
+    """A statement that a connection has run so often is prepared. None: never, which is what happens behind a
+    pooler whatever this says."""
     prepared_statements: int = 400
     """Prepared statements kept for each connection. It must exceed the number of distinct statements."""
     direct_url: str | None = None
-    """Where to listen, past a pooler: notifications and the sign of life need a session of their own."""
+    """Where to listen, past a pooler: notifications and the sign of life need a session of their own. Behind a
+    pooler and without it, the database is polled, and what a killed process held is free when it expires."""
     busy_timeout_ms: int = 10_000
     """How long to wait for a lock, or for a free connection, before `store_busy`."""
     abandoned_ms: int = 60_000
@@ -35,6 +36,8 @@ class PostgresSettings:
     """How often a script is run at most, when the server asks for another try."""
     poll_ms: int = 5_000
     """How often to look whether anything was written: the net below the notifications."""
+    pooled_poll_ms: int = 250
+    """The same where there are no notifications, because a pooler gives no session to listen on."""
     clock_tolerance_ms: int = 250
     """A script that was given a time further from the server's than this is run again with the right one."""
 
@@ -43,6 +46,7 @@ _OPTIONS = {
     "pool_size": "connections",
     "prepare_threshold": "prepare_threshold",
     "direct_url": "direct_url",
+    "listen_url": "direct_url",
 }
 _PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
 
@@ -50,8 +54,8 @@ _PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
 def split_url(url: str, settings: PostgresSettings) -> tuple[str, PostgresSettings]:
     """Return the URL as the driver takes it, and the settings with what the URL says of them.
 
-    `pool_size`, `prepare_threshold` (a number or `none`) and `direct_url` are ours; every other parameter is
-    the driver's.
+    `pool_size`, `prepare_threshold` (a number or `none`) and `direct_url`, or by its other name `listen_url`,
+    are ours; every other parameter is the driver's.
 
     Raises:
         LashError: `invalid_argument` for a value that cannot be.
@@ -78,7 +82,7 @@ def shown_url(url: str) -> str:
 
 
 def _option(url: str, name: str, value: str) -> int | str | None:
-    if name == "direct_url":
+    if _OPTIONS[name] == "direct_url":
         return value
     if name == "prepare_threshold" and value.lower() == "none":
         return None
