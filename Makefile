@@ -9,12 +9,13 @@ WORKERS ?= 2
 REPORTS := $(CURDIR)/$(VENV)/reports
 PEERS   := .venv-peers
 
-.PHONY: help demo test lint fix bench bench-peers clean
+.PHONY: help demo test lint fix bench bench-peers kill-storage clean
 help:
 	@echo "make demo    run the main job: a turn that is killed with SIGKILL and finished by the next process"
 	@echo "make test    every test that can run without a network"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make bench   the benchmarks, against raw baselines of the same run (bench-peers: against other systems)"
+	@echo "make kill-storage  200 killed writers for each database, and what they had acknowledged looked for (minutes)"
 
 $(VENV)/.core: pyproject.toml
 	@test -x $(BIN)/python || $(PY) -m venv $(VENV)
@@ -42,10 +43,14 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for script in bench/import.py bench/engine.py bench/turns.py bench/steps.py bench/lang.py; do $(BIN)/python $$script || exit 1; done
+	@for script in bench/queues.py bench/events.py; do $(BIN)/python $$script --quick || exit 1; done
 
 bench-peers:
 	@$(PY) bench/peers/install.py $(PEERS)
 	@PYTHONPATH=bench $(PEERS)/bin/python -m peers $(ARGS)
+
+kill-storage: $(VENV)/.dev
+	@for backend in sqlite postgres; do $(BIN)/python -m tests.e2e.storage_kill --backend $$backend $(ARGS) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
