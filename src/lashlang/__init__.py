@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from lashlang.check import HostSurface, LinkedProgram, Requirements, SurfaceBuilder, check
     from lashlang.errors import Diagnostic, LangError, LinkError, Location, ParseError
+    from lashlang.graph import GraphEdge, GraphNode, ProcessGraph, map_main, map_process
     from lashlang.identity import ContentHash, ModuleRef, ProcessRef, RequiredSurfaceRef
     from lashlang.machine.code import Code
     from lashlang.machine.drivers import Recorded, Recorder, Replay, RunResult, each
@@ -69,6 +70,7 @@ _HOMES: Final = {
     "lashlang.artifact": ("Exports", "ModuleArtifact", "ModuleArtifactError", "SourceMap", "placed", "source_map"),
     "lashlang.check": ("HostSurface", "LinkedProgram", "Requirements", "SurfaceBuilder", "check"),
     "lashlang.errors": ("Diagnostic", "LangError", "LinkError", "Location", "ParseError"),
+    "lashlang.graph": ("GraphEdge", "GraphNode", "ProcessGraph", "map_main", "map_process"),
     "lashlang.identity": ("ContentHash", "ModuleRef", "ProcessRef", "RequiredSurfaceRef"),
     "lashlang.machine.code": ("Code",),
     "lashlang.machine.drivers": ("Recorded", "Recorder", "Replay", "RunResult", "each"),
@@ -101,6 +103,8 @@ __all__ = [
     "Failed",
     "FixedBinding",
     "Frame",
+    "GraphEdge",
+    "GraphNode",
     "HostError",
     "HostSurface",
     "Image",
@@ -115,6 +119,7 @@ __all__ = [
     "Ok",
     "Outcome",
     "ParseError",
+    "ProcessGraph",
     "ProcessRef",
     "Program",
     "Projected",
@@ -151,6 +156,8 @@ __all__ = [
     "each",
     "format_program",
     "host_of_tools",
+    "map_main",
+    "map_process",
     "pack_values",
     "parse",
     "placed",
