@@ -6,15 +6,18 @@ that is driven again on another value is found out instead of going on different
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from lash.agents import Binding, CodeOptions
 from lash.errors import LashError
+from lash.runtime.attachments import SessionAttachments
 from lash.runtime.code.effects_of_programs import ProgramEffects
+from lash.runtime.code.projected_values import ProjectedValues
 from lash.runtime.code.session_history import SessionHistory
 from lash.values import Json, TurnInput, stable_hash
 
@@ -51,21 +54,25 @@ class BoundValues:
             f"{name} (read-only): {binding.described()}" for name, binding in sorted(self._of_turn.items())
         )
 
-    async def resolved(self, named: Collection[str], program: ProgramEffects) -> dict[str, Json]:
-        """Return the values of the bindings that a program names.
+    async def resolved(
+        self, named: Collection[str], program: ProgramEffects
+    ) -> tuple[dict[str, object], ProjectedValues]:
+        """Return what the bindings that a program names are bound to, and what resolves its reads.
 
         Raises:
             LashError: `binding_unavailable` when its resolver fails or gives no JSON; `binding_changed` when
                 the value is not the one that the program ran on before.
         """
-        found: dict[str, Json] = {}
+        values = ProjectedValues(_fetcher(program.world.attachments))
+        found: dict[str, object] = {}
         if HISTORY in named:
-            found[HISTORY] = await self._history.items(program.world.attachments)
+            found[HISTORY] = values.bind(f"{HISTORY}:{self._history.length}", self._history.items())
         for name in sorted(named & self.bindings.keys()):
-            found[name] = await self._value(name, self.bindings[name], program)
-        return found
+            value, digest = await self._value(name, self.bindings[name], program)
+            found[name] = values.bind(f"{name}:{digest[:32]}", value)
+        return found, values
 
-    async def _value(self, name: str, binding: Binding, program: ProgramEffects) -> Json:
+    async def _value(self, name: str, binding: Binding, program: ProgramEffects) -> tuple[Json, str]:
         try:
             value = await self._read(binding, program)
             digest = stable_hash(value)
@@ -87,7 +94,7 @@ class BoundValues:
                 binding=name,
                 uri=binding.uri,
             )
-        return value
+        return value, digest
 
     async def _read(self, binding: Binding, program: ProgramEffects) -> Json:
         if binding.scheme == "attachment" and "attachment" not in self._options.resolvers:
@@ -107,6 +114,16 @@ def bindings_of(input: TurnInput | None) -> dict[str, Binding]:
         return msgspec.convert(given, dict[str, Binding])
     except msgspec.ValidationError as problem:
         raise LashError("code_options_invalid", f"the turn's bindings cannot be read: {problem}") from problem
+
+
+def _fetcher(attachments: SessionAttachments) -> Callable[[str], str]:
+    """Return what fetches a stored text from the thread that computes, while the event loop stays free."""
+    loop = asyncio.get_running_loop()
+
+    async def text_of(attachment_id: str) -> str:
+        return (await attachments.get(attachment_id)).data.decode()
+
+    return lambda attachment_id: asyncio.run_coroutine_threadsafe(text_of(attachment_id), loop).result()
 
 
 def _parsed(data: bytes, media_type: str) -> Json:

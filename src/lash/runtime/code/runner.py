@@ -214,7 +214,7 @@ class TurnPrograms:
             program.module = ModuleArtifact.from_program(check(parse(effect.code), self._surface.host))
             await self._turn.services.database.artifact_store.put_module_artifact(program.module)
         named = set(code.entry("main").body.variables)
-        projected = await self._bound.resolved(named & self._bound.names, program)
+        projected, values_of = await self._bound.resolved(named & self._bound.names, program)
         saved = self._saved
         if saved is None or saved.effect_id != effect.effect_id:
             values = {name: value for name, value in self._variables.items() if name not in self._bound.names}
@@ -222,6 +222,7 @@ class TurnPrograms:
                 code,
                 values=values,
                 projected=projected,
+                resolver=values_of.resolve,
                 limits=self._rules.limits,
                 clock=self._clock(effect),
                 run_id=program.replay_key,
@@ -232,7 +233,11 @@ class TurnPrograms:
         try:
             frame = Frame.from_bytes(saved.frame, self._key)
             run = frame.resume(
-                code, limits=self._rules.limits, clock=self._clock(effect), projected=projected
+                code,
+                limits=self._rules.limits,
+                clock=self._clock(effect),
+                projected=projected,
+                resolver=values_of.resolve,
             )
         except LangError as problem:
             raise LashError(
@@ -249,7 +254,8 @@ class TurnPrograms:
             EffectParked: It waits. EndedByTool: A call ended the turn. asyncio.CancelledError: The turn ends.
         """
         body = run.compiled.body
-        apart = bool(body.loops or body.calls_fn)
+        # Reading a binding may wait for the event loop, so it must not happen on it.
+        apart = bool(body.loops or body.calls_fn or self._bound.names & set(body.variables))
         arrived, self._arrived = self._arrived, {}
         with _StopsWith(self._turn, run, heed=program.effect_id >= self._last_recorded):
             while not run.ended:

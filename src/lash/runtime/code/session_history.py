@@ -8,13 +8,10 @@ the history of a session only grows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
-from lash.runtime.attachments import SessionAttachments
+from lash.runtime.code.projected_values import StoredText
 from lash.turn import OUTPUT_ORIGIN, OUTPUT_PREFIX
 from lash.values import ConversationRecord, Json, Message, ProtocolEvent
-
-_WHOLE_CHARS: Final = 16 * 1024 * 1024  # of outputs that are fetched whole, the newest first
 
 
 class SessionHistory:
@@ -44,20 +41,16 @@ class SessionHistory:
             else:
                 self._note_step(record)
 
-    async def items(self, attachments: SessionAttachments) -> list[Json]:
-        """Return the items. Long outputs are fetched whole, the newest first, up to a bound."""
-        left = _WHOLE_CHARS
-        made: list[Json] = []
-        for message in reversed([*self._committed, *self._own]):
-            item, used = await self._item(message, attachments, left)
-            left -= used
-            made.append(item)
-        made.reverse()
-        return made
+    @property
+    def length(self) -> int:
+        """How many messages there are, those of the running turn included."""
+        return len(self._committed) + len(self._own)
 
-    async def _item(
-        self, message: Message, attachments: SessionAttachments, left: int
-    ) -> tuple[dict[str, Json], int]:
+    def items(self) -> list[Json]:
+        """Return the items. An output that was too long for its message is a `StoredText`."""
+        return [self._item(message) for message in (*self._committed, *self._own)]
+
+    def _item(self, message: Message) -> dict[str, Json]:
         item: dict[str, Json] = {
             "kind": "message",
             "id": message.id,
@@ -66,18 +59,15 @@ class SessionHistory:
         }
         origin = message.origin
         if origin is None or origin.kind != OUTPUT_ORIGIN:
-            return item, 0
+            return item
         step = self._steps.get(origin.source_id or "", {})
         output = list(step.get("output", [message.text.removeprefix(OUTPUT_PREFIX)]))
-        used = 0
         for one in step.get("whole", ()):
-            if one["chars"] <= left - used:
-                output[one["output"]] = (await attachments.get(one["attachment"])).data.decode()
-                used += one["chars"]
+            output[one["output"]] = StoredText(one["attachment"], one["chars"])
         item |= {"kind": "output", "output": output}
         if "error" in step:
             item["error"] = step["error"]
-        return item, used
+        return item
 
     def _note_step(self, event: ConversationRecord) -> None:
         payload = event.payload if isinstance(event, ProtocolEvent) else None
