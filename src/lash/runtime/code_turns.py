@@ -32,6 +32,7 @@ class CodeTurn:
 
     Attributes:
         claimed: The claim: session, turn, lease, journal.
+        turn_id: The id that the stretch of the turn in the current frame goes by: keys of its effects begin with it.
         resident: The session's committed state: history, frame, checkpoint.
         tools: Runs calls through the tool pipeline: arguments, approval, hooks, budget.
         attachments: The session's.
@@ -47,6 +48,7 @@ class CodeTurn:
     services: RuntimeServices
     agent: BoundAgent
     claimed: ClaimedTurn
+    turn_id: str
     resident: ResidentSession
     input: TurnInput | None
     activities: TurnActivities

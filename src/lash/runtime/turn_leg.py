@@ -157,6 +157,7 @@ class TurnLeg:
                 services=parts.services,
                 agent=self._agent,
                 claimed=parts.claimed,
+                turn_id=self._config.turn_id,
                 resident=self.resident,
                 input=parts.input,
                 activities=parts.activities,

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +48,7 @@ from lash.turn import EndedByTool as EndedByToolRecord
 from lash.values import (
     CausedByEffect,
     ConversationRecord,
+    EffectRecord,
     EffectScope,
     ExecFailure,
     ExecResponse,
@@ -74,6 +77,7 @@ from lashlang import (
 from lashlang.machine.values import Unset
 
 _UNREPEATABLE = frozenset({"time_exhausted", "internal_error"})
+_LATER_STRETCH = re.compile(r":agent-frame:([0-9]+):")
 _LONG_SOURCE = 10_000  # characters beyond which a program is compiled on a thread
 
 
@@ -124,7 +128,8 @@ class TurnPrograms:
         self._stored = turn.resident.execution_state
         self._variables = decode_variables(self._stored)
         self._opening = variable_lines(self._variables)
-        saved = latest_saved(turn.claimed.journal, self._key)
+        journal = _own_journal(turn)
+        saved = latest_saved(journal, self._key)
         self._saved: SavedProgram | None = None if saved is None else saved[0]
         self._frame_bytes: int | None = None if saved is None else saved[1]
         self._finished: dict[int, ExecResponse] = {}
@@ -132,7 +137,7 @@ class TurnPrograms:
             self._finished = {one.effect_id: one.response for one in self._saved.finished}
             turn.tools.calls.stored.update(self._saved.attachments)
         self._arrived: dict[int, Ok | Failed] = {}
-        self._last_recorded = _last_recorded(turn)
+        self._last_recorded = _last_recorded(turn, journal)
 
     def protocol(self) -> CodeProtocol:
         """Return the protocol that the turn runs by."""
@@ -415,10 +420,29 @@ async def _advance_apart(run: Execution) -> None:
         raise
 
 
-def _last_recorded(turn: CodeTurn) -> int:
-    """Return the last of the turn's effects that has a line in the journal: what is before it has ended."""
-    heads = [record.identity.effect_id.partition(":")[0] for record in turn.claimed.journal]
+def _own_journal(turn: CodeTurn) -> list[EffectRecord]:
+    """Return what is recorded of the turn's stretch in the current frame: numbers begin anew in each frame."""
+    own = f"{turn.claimed.lease.session_id}:{turn.turn_id}:{turn.resident.turn_state.turn_index}:"
+    return [record for record in turn.claimed.journal if record.identity.replay_key.startswith(own)]
+
+
+def _last_recorded(turn: CodeTurn, own: Sequence[EffectRecord]) -> int:
+    """Return the last of the stretch's effects that has a line: what is before it has ended."""
+    at = _stretch(turn.claimed.turn_id, turn.turn_id)
+    prefix = f"{turn.claimed.lease.session_id}:"
+    for record in turn.claimed.journal:
+        later = _LATER_STRETCH.match(
+            record.identity.replay_key.removeprefix(f"{prefix}{turn.claimed.turn_id}")
+        )
+        if later is not None and int(later[1]) > at:
+            return sys.maxsize  # the turn has gone on in another frame: all of this one has ended
+    heads = [record.identity.effect_id.partition(":")[0] for record in own]
     return max((int(head) for head in heads if head.isdigit()), default=0)
+
+
+def _stretch(root_turn_id: str, turn_id: str) -> int:
+    found = _LATER_STRETCH.match(f"{turn_id.removeprefix(root_turn_id)}:")
+    return 0 if found is None else int(found[1])
 
 
 def _changed(effect: RunCode, problem: LangError | None) -> LashError:

@@ -103,7 +103,11 @@ def frame_effect_id(effect_id: int, ordinal: int) -> str:
 
 
 def latest_saved(journal: Sequence[EffectRecord], key: bytes) -> tuple[SavedProgram, int] | None:
-    """Return the program that a turn's journal holds last, and the length of its stored form; None for none.
+    """Return the program that was written down last, and the length of its stored form; None for none.
+
+    Args:
+        journal: What is recorded of the turn's stretch in the current frame of its session.
+        key: What the stored form is authenticated with.
 
     Raises:
         LashError: as `SavedProgram.from_text`.
