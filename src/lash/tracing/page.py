@@ -25,7 +25,7 @@ def trace_page(records: Iterable[TraceRecord], *, title: str) -> str:
 
 
 def once_each(records: Iterable[TraceRecord]) -> list[TraceRecord]:
-    """Return one record for each span, the one that was not replayed if there is one, by their beginnings."""
+    """Return one record for each span, the one that was not replayed if there is one, by their beginnings, the longest first."""
     kept: dict[str, TraceRecord] = {}
     for record in records:
         known = kept.get(record.span_id)
@@ -34,4 +34,4 @@ def once_each(records: Iterable[TraceRecord]) -> list[TraceRecord]:
         elif record.type == "turn":  # driven again: it began when the first driver began
             began = min(known.started_at_ms, record.started_at_ms)
             kept[record.span_id] = record.replace(started_at_ms=began)
-    return sorted(kept.values(), key=lambda record: (record.started_at_ms, record.ended_at_ms))
+    return sorted(kept.values(), key=lambda record: (record.started_at_ms, -record.ended_at_ms))
