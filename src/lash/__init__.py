@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from lash.errors import LashError, ToolError
     from lash.facade import Accepted, ProcessHandle, Runtime, Session, Turn, TurnResult, open
+    from lash.plugins import Compaction, ContinueAs, Plugin, RollingHistory
     from lash.tools import Attachment, Resource, Retry, Tool, ToolContext, file_tools, tool
     from lash.tracing import Trace
     from lash.values import AttachmentRef, GenerationOptions, TokenUsage, TurnEvent, TurnInput
@@ -38,14 +39,18 @@ __all__ = [
     "Binding",
     "ChildProcess",
     "CodeOptions",
+    "Compaction",
+    "ContinueAs",
     "GenerationOptions",
     "LashError",
     "Limits",
+    "Plugin",
     "ProcessContext",
     "ProcessDefinition",
     "ProcessHandle",
     "Resource",
     "Retry",
+    "RollingHistory",
     "Runtime",
     "Session",
     "TokenUsage",
@@ -77,6 +82,7 @@ _HOMES = {
     ),
     "lash.errors": ("LashError", "ToolError"),
     "lash.facade": ("Accepted", "ProcessHandle", "Runtime", "Session", "Turn", "TurnResult", "open"),
+    "lash.plugins": ("Compaction", "ContinueAs", "Plugin", "RollingHistory"),
     "lash.tools": ("Attachment", "Resource", "Retry", "Tool", "ToolContext", "file_tools", "tool"),
     "lash.tracing": ("Trace",),
     "lash.values": ("AttachmentRef", "GenerationOptions", "TokenUsage", "TurnEvent", "TurnInput"),

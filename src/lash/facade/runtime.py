@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from lash.agents import Agent, Binding, CodeOptions, ProcessDefinition, agents_below
 from lash.contracts import Database, EffectHost
 from lash.errors import LashError
+from lash.facade.branches import Branches
 from lash.facade.outcomes import TurnOutcomes
 from lash.facade.portal import Portal, refuse_on_running_loop
 from lash.facade.processes import Processes
 from lash.facade.session import Accepted, Session
 from lash.facade.turn import TurnResult
+from lash.plugins import Plugin, check_plugin_options
 from lash.providers import resolve_model
 from lash.runtime import (
     DEFAULT_RETENTION_MS,
@@ -39,6 +41,7 @@ from lash.values import (
     CancelAnswer,
     Clock,
     IdSource,
+    Json,
     SessionDeletion,
     SessionInfo,
     TurnAcceptance,
@@ -146,6 +149,8 @@ class Runtime:
         )
         self._services = dataclasses.replace(self._services, processes=host)
         await self.database.connect()
+        for plugin in self._plugins:
+            await plugin.start()
         await self.database.turn_ingress.release_dead_owners()
         self._worker = Worker(self._services, self._bound, max_concurrent_turns=self._max_concurrent_turns)
         self._host = host
@@ -161,6 +166,8 @@ class Runtime:
             await self._host.worker.stop()
         if worker is not None:
             await worker.stop()
+        for plugin in reversed(self._plugins):
+            await plugin.close()
         for agent in self._bound.values():
             await agent.model.close()
         await self.database.close()
@@ -220,6 +227,7 @@ class Runtime:
         agent: Agent | str | None = None,
         *,
         labels: Sequence[str] | None = None,
+        plugin_options: Mapping[str, Json] | None = None,
     ) -> Session:
         """Return a session, created or reopened where it stood.
 
@@ -228,10 +236,12 @@ class Runtime:
             agent: Whose session it is; needed only when this runtime has several agents and the session
                 is new.
             labels: For finding it again; replaces the stored ones.
+            plugin_options: What a new session gives its agent's plugins, as JSON by plugin id. Stored by its
+                first turn; of no effect on a session that has had one.
 
         Raises:
-            LashError: `session_deleted` (ids are used once), `agent_mismatch`, `agent_unknown`,
-                `agent_ambiguous`, `invalid_argument`.
+            LashError: `plugin_unknown` and `plugin_options_invalid` for these; `session_deleted` (ids are used once),
+                `agent_mismatch`, `agent_unknown`, `agent_ambiguous`, `invalid_argument`.
         """
         self._check_open()
         catalog = self.database.session_catalog
@@ -239,6 +249,8 @@ class Runtime:
         if name is None and len(self._given) != 1:
             known = await catalog.find_session(id)
             name = known.agent if known is not None else None
+        if labels is not None:
+            labels = await Branches(self.database, self.clock).kept_labels(id, labels)
         info, _ = await catalog.admit_session(id, agent=name or self._only_agent(id), labels=labels)
         if self._work and info.agent not in self._agents:
             raise LashError(
@@ -248,7 +260,9 @@ class Runtime:
                 session_id=id,
                 agent=info.agent,
             )
-        return Session(self, info)
+        if plugin_options and info.agent in self._agents:
+            check_plugin_options(self._agents[info.agent].plugins, plugin_options)
+        return Session(self, info, plugin_options)
 
     async def sessions(
         self,
@@ -267,9 +281,11 @@ class Runtime:
         """Remove all that a session owns. The id stays taken for ever (ruling 30).
 
         Raises:
-            LashError: `session_unknown`; `session_busy` while a turn of it runs.
+            LashError: `session_unknown`; `session_busy` while a turn of it runs; `session_forked` while forks
+                share its history.
         """
         self._check_open()
+        await Branches(self.database, self.clock).check_unforked(id)
         return await self.database.session_catalog.delete_session(id)
 
     def session_sync(
@@ -415,6 +431,11 @@ class Runtime:
                 code=self._programs(agent, tools),
             )
         return bound
+
+    @property
+    def _plugins(self) -> list[Plugin]:
+        """The plugins of the agents that this runtime drives, each once however many agents share it."""
+        return list({id(one): one for bound in self._bound.values() for one in bound.agent.plugins}.values())
 
     def _programs(self, agent: Agent, tools: ToolSet) -> CodeMode | None:
         """Return what programs of an agent run in; None for an agent of another protocol."""

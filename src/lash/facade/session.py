@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from lash.agents import Agent, Binding, turn_options
 from lash.contracts import RuntimePersistence
+from lash.errors import LashError
+from lash.facade.branches import Branches
 from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
 from lash.facade.processes import ProcessHandle
 from lash.facade.results import result_of_receipt
 from lash.facade.turn import Turn, TurnResult
-from lash.runtime import SessionWatch
+from lash.runtime import COMPACTION_OPTION, SessionPaths, SessionWatch, messages_of
 from lash.values import (
     ActivePath,
+    AgentFrameRecord,
     AttachmentCreateMeta,
     AttachmentRef,
     CancelAnswer,
-    EventNode,
     Json,
     Message,
     OnBusy,
@@ -28,6 +30,8 @@ from lash.values import (
     StoredAttachment,
     TokenLedgerEntry,
     TurnDraft,
+    TurnInput,
+    canonical_json,
 )
 
 if TYPE_CHECKING:
@@ -47,8 +51,11 @@ class Accepted:
 class Session:
     """A durable conversation with one agent. Get one from `Runtime.session`."""
 
-    def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
+    def __init__(
+        self, runtime: Runtime, info: SessionInfo, plugin_options: Mapping[str, Json] | None = None
+    ) -> None:
         self._runtime = runtime
+        self._plugin_options = plugin_options
         self.info = info
 
     @property
@@ -68,6 +75,7 @@ class Session:
         output: Any = None,
         context: Json = None,
         bindings: Mapping[str, Binding] | None = None,
+        plugins: Mapping[str, Json] | None = None,
     ) -> Turn:
         """Return a turn; `await` it, or iterate its `events()`.
 
@@ -80,13 +88,14 @@ class Session:
             output: The type of the answer for this turn; see `Agent`.
             context: JSON that tools may read as `ctx.context`; the model does not see it.
             bindings: Values that the programs of this turn may read by name (`protocol="code"`).
+            plugins: What plugins are given for this turn, as JSON by plugin id (`TurnContext.plugin_input`).
 
         Raises:
             LashError: `invalid_argument`, `json_not_representable`, `output_type_invalid`, `code_options_invalid`
                 at once; when it
                 runs: see `TurnIngress.accept_turn`, and whatever keeps it from being finished here.
         """
-        draft = self._draft(input, turn_id, on_busy, output, context, bindings)
+        draft = self._draft(input, turn_id, on_busy, output, context, bindings, plugins)
         return Turn(self._runtime, draft, output)
 
     async def send(
@@ -160,16 +169,68 @@ class Session:
         """
         return self._runtime.watch_session(self.id, cursor)
 
-    async def history(self) -> tuple[Message, ...]:
-        """Return the committed conversation, oldest message first."""
+    async def history(self, *, all: bool = True) -> tuple[Message, ...]:
+        """Return the committed conversation, oldest message first.
+
+        Args:
+            all: The complete one, with what a fork shares and what is behind frames; False for what the model
+                is shown in the current frame.
+        """
+        path = await SessionPaths(self._runtime.database).read(self.id)
+        if all or not path.nodes:
+            return path.messages
+        current = path.nodes[-1].agent_frame_id
+        return messages_of([node for node in path.nodes if node.agent_frame_id == current])
+
+    async def frames(self) -> tuple[AgentFrameRecord, ...]:
+        """Return the session's agent frames, oldest first: the context boundaries it has been through."""
         read = await self._persistence.load_session(ActivePath())
-        if read is None:
-            return ()
-        return tuple(
-            node.payload.event
-            for node in read.graph.nodes
-            if isinstance(node.payload, EventNode) and isinstance(node.payload.event, Message)
+        return () if read is None else read.agent_frames
+
+    async def compact(self, focus: str | None = None, *, turn_id: str | None = None) -> bool:
+        """Have a summary take the history's place in what the model is shown. The history stays readable.
+
+        A durable turn of its own: it waits for a running one, and survives a restart. The agent's plugins are
+        asked (`Plugin.compact`), else the built-in `Compaction`.
+
+        Args:
+            focus: What the summary is to pay most attention to.
+            turn_id: An idempotency key.
+
+        Returns:
+            Whether there was anything to compact.
+
+        Raises:
+            LashError: `compaction_failed` when the summary could not be made; as `turn`.
+        """
+        options: dict[str, Json] = {COMPACTION_OPTION: {"focus": focus}}
+        draft = TurnDraft(
+            session_id=self.id,
+            turn_id=turn_id or self._runtime.ids.new("turn"),
+            input=TurnInput(items=(), protocol_turn_options=self._with_plugin_options(options)),
+            agent=self.info.agent,
         )
+        result = await self._runtime.finish_turn(draft, bool)
+        if result.stop is not None:
+            why = result.issues[0].message if result.issues else result.stop
+            raise LashError("compaction_failed", f"session {self.id!r} was not compacted: {why}")
+        return bool(result.output)
+
+    async def fork(self, node_id: str | None = None, *, id: str | None = None) -> Session:
+        """Return a new session that begins with this one's history, shared and not copied; both go on.
+
+        Args:
+            node_id: The last node that is shared, or the last message, by its id; None for the last there is.
+                To edit a message and try again, fork at the one before it and send the other text.
+            id: The id of the fork; a fresh one by default.
+
+        Raises:
+            LashError: `fork_point_unknown`; `fork_point_unsafe` between a tool call and its result;
+                `idempotency_conflict` when `id` is another session.
+        """
+        branches = Branches(self._runtime.database, self._runtime.clock)
+        info = await branches.fork(self.info, node_id, id or self._runtime.ids.new("session"))
+        return Session(self._runtime, info)
 
     async def usage(self) -> tuple[TokenLedgerEntry, ...]:
         """Return what the session has spent, by source and model."""
@@ -251,11 +312,17 @@ class Session:
         output: Any,
         context: Json,
         bindings: Mapping[str, Binding] | None = None,
+        plugins: Mapping[str, Json] | None = None,
     ) -> TurnDraft:
         given = turn_input(value, context=context, output=output)
+        options: dict[str, Json] = dict(given.protocol_turn_options or {})
         if bindings:
             self._runtime.check_bindings(self.info.agent, bindings)
-            given = given.replace(protocol_turn_options=turn_options(bindings))
+            options |= turn_options(bindings)
+        if plugins:
+            options["plugins"] = dict(plugins)
+            canonical_json(options["plugins"])
+        given = given.replace(protocol_turn_options=self._with_plugin_options(options) or None)
         return TurnDraft(
             session_id=self.id,
             turn_id=turn_id or given.turn_id or self._runtime.ids.new("turn"),
@@ -263,3 +330,9 @@ class Session:
             agent=self.info.agent,
             on_busy=on_busy,
         )
+
+    def _with_plugin_options(self, options: dict[str, Json]) -> dict[str, Json]:
+        """Return a turn's options with those of a session that has none yet: its first turn stores them."""
+        if self._plugin_options and self.info.head_revision == 0:
+            return {**options, "plugin_options": dict(self._plugin_options)}
+        return options

@@ -31,7 +31,7 @@ from lash.plugins.directives import (
     RequireApproval,
     ShortCircuit,
 )
-from lash.plugins.order import plugin_problems
+from lash.plugins.order import check_plugin_options, plugin_problems
 from lash.plugins.plugin import Plugin, overrides
 from lash.plugins.rolling import RollingHistory
 
@@ -65,6 +65,7 @@ __all__ = [
     "TurnContext",
     "TurnPersisted",
     "TurnSummary",
+    "check_plugin_options",
     "overrides",
     "plugin_problems",
 ]

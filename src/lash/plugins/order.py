@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lash.errors import LashError
 from lash.plugins.plugin import Plugin, overrides
+from lash.values import Json, canonical_json
 
 
 def plugin_problems(plugins: Sequence[Any]) -> list[str]:
@@ -26,3 +28,22 @@ def plugin_problems(plugins: Sequence[Any]) -> list[str]:
     if len(projectors) > 1:
         problems.append(f"only one plugin may project results, and {', '.join(projectors)} do")
     return problems
+
+
+def check_plugin_options(plugins: Sequence[Plugin], options: Mapping[str, Json]) -> None:
+    """Refuse a session's options that its agent's plugins would refuse.
+
+    Raises:
+        LashError: `plugin_unknown` for an id that no plugin has; `plugin_options_invalid`;
+            `json_not_representable`.
+    """
+    canonical_json(dict(options))
+    known = {plugin.id: plugin for plugin in plugins}
+    for plugin_id, value in options.items():
+        if plugin_id not in known:
+            raise LashError(
+                "plugin_unknown",
+                f"no plugin has the id {plugin_id!r}; there are {sorted(known)}",
+                plugin=plugin_id,
+            )
+        known[plugin_id].for_session(value, None)

@@ -13,11 +13,14 @@ from lash.runtime.housekeeping import DEFAULT_RETENTION_MS, Housekeeping
 from lash.runtime.ledger import EffectLedger
 from lash.runtime.output import OutputShape
 from lash.runtime.services import RuntimeServices
+from lash.runtime.session_paths import SessionPath, SessionPaths, messages_of
+from lash.runtime.turn_course import COMPACTION_OPTION
 from lash.runtime.turn_driver import DrivenTurn, ParkedTurn, TurnDriver
 from lash.runtime.watching import SessionWatch, WatchCursor
 from lash.runtime.worker import Worker
 
 __all__ = [
+    "COMPACTION_OPTION",
     "DEFAULT_RETENTION_MS",
     "ActivityBus",
     "ActivitySubscription",
@@ -35,9 +38,12 @@ __all__ = [
     "ParkedTurn",
     "RuntimeServices",
     "SessionAttachments",
+    "SessionPath",
+    "SessionPaths",
     "SessionWatch",
     "TurnDriver",
     "WatchCursor",
     "Worker",
     "durability_report",
+    "messages_of",
 ]

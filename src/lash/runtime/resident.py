@@ -10,10 +10,10 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from lash.contracts import RuntimePersistence
+from lash.contracts import Database
 from lash.runtime.history import History
+from lash.runtime.session_paths import SessionPath, SessionPaths, frames_of_fork
 from lash.values import (
-    ActivePath,
     AgentFrameAssignment,
     AgentFrameRecord,
     HydratedSessionCheckpoint,
@@ -50,20 +50,24 @@ class ResidentSession:
         self.checkpoint = HydratedSessionCheckpoint()
         self.execution_state: bytes | None = None  # the bodies that `checkpoint` only refers to
         self.plugin_states: dict[str, Json] = {}
+        self._is_known = False  # whether anything was read: a session without a head may be a fork
 
     @property
     def turn_state(self) -> PersistedTurnState:
         return self.checkpoint.turn_state
 
-    async def refresh(self, persistence: RuntimePersistence, head: SessionHead) -> None:
+    async def refresh(self, database: Database, head: SessionHead) -> None:
         """Bring this copy to the revision that the claim has read."""
-        if head.revision == self.revision:
+        if head.revision == self.revision and self._is_known:
             return
-        read = await persistence.load_session(ActivePath())
-        if read is not None:
-            # The head keeps the digest of its path, so that nobody has to work it out from the beginning.
-            known = head.path_digest if read.head_revision == head.revision else ""
-            self._adopt(read, known or None)
+        self._is_known = True
+        path = await SessionPaths(database).read(self.session_id, is_committed=head.revision > 0)
+        # The head keeps the digest of its path, so that nobody has to work it out from the beginning.
+        known = head.path_digest if path.own is not None and path.own.head_revision == head.revision else ""
+        if path.own is not None:
+            self._adopt(path.own, path, known or None)
+        elif path.base is not None:
+            self._begin_at_fork(path, path.base)
 
     @property
     def frame(self) -> AgentFrameRecord | None:
@@ -99,17 +103,28 @@ class ResidentSession:
             ),
         )
 
-    def _adopt(self, read: PersistedSessionRead, digest: str | None) -> None:
+    def _adopt(self, read: PersistedSessionRead, path: SessionPath, digest: str | None) -> None:
         self.revision = read.head_revision
         self.config = read.config
         self.frames = read.agent_frames
         self.frame_id = read.current_agent_frame_id
-        self.history = History.of(read.graph.nodes, digest, node_frame(self.session_id, self.frame_id))
+        self.history = History.of(path.nodes, digest, node_frame(self.session_id, self.frame_id))
+        if len(path.nodes) == path.shared:
+            self.history.leaf_node_id = None  # the session has no node of its own yet
         stored = read.checkpoint or HydratedSessionCheckpoint()
         self.execution_state = stored.execution_state
         self.plugin_states = {} if stored.plugin_snapshot is None else stored.plugin_snapshot.plugins
         # References only: the next commit leaves the components as they are (contract 1.12, trap b).
         self.checkpoint = stored.replace(tool_state=None, plugin_snapshot=None, execution_state=None)
+
+    def _begin_at_fork(self, path: SessionPath, base: PersistedSessionRead) -> None:
+        """Begin with another session's history, in the frame that it had there; nothing is committed yet."""
+        last = path.nodes[-1].agent_frame_id
+        self.config = base.config
+        self.frames = frames_of_fork(base, self.session_id, last)
+        self.frame_id = last or initial_frame_id(self.session_id)
+        self.history = History.of(path.nodes, None, last)
+        self.history.leaf_node_id = None
 
 
 class ResidentSessions:

@@ -116,7 +116,7 @@ async def commit_turn(
             if problem.code != "head_revision_conflict":
                 raise
             head = await services.database.session_catalog.find_head(resident.session_id)
-            await resident.refresh(persistence, head)
+            await resident.refresh(services.database, head)
             continue
         _adopt(resident, commit, result, nodes, digest, outcome)
         return receipt.replace(head_revision=result.head_revision)

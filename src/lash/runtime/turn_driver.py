@@ -131,7 +131,7 @@ class TurnDriver:
             LashError: whatever keeps the turn from being finished here: `session_lease_lost`, a failure of
                 the store, `effect_replay_hash_conflict`. The turn stays accepted.
         """
-        await self._resident.refresh(self._persistence, self.claimed.head)
+        await self._resident.refresh(self._services.database, self.claimed.head)
         self._activities.emit(TurnStarted(turn_id=self.claimed.turn_id, restarts=self.claimed.restarts))
         course = TurnCourse(
             self._services,

@@ -64,6 +64,7 @@ from lash.turn.replies import (
     SurfaceSynced,
     ToolsSettled,
 )
+from lash.turn.sealing import open_calls
 from lash.turn.snapshot import SNAPSHOT_VERSION
 from lash.turn.structured_output import submit_tool_spec
 from lash.turn.tools_protocol import ToolsProtocol
@@ -134,6 +135,7 @@ __all__ = [
     "TurnProtocol",
     "TurnView",
     "find_block",
+    "open_calls",
     "stop_of_answer",
     "submit_tool_spec",
     "tidy_text",
