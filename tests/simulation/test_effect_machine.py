@@ -60,7 +60,7 @@ class EffectMachine(WorldMachine):
         self, at: Place, envelope_hash: str, at_most_once: bool, ttl_ms: int, sleep_ms: int | None
     ) -> Any:
         before = self.model.lines.get(at)
-        holder = None if before is None else before.expires_at_ms
+        held_until_ms = 0 if before is None else before.expires_at_ms
         told = self.model.claim(
             at, envelope_hash, at_most_once=at_most_once, ttl_ms=ttl_ms, sleep_ms=sleep_ms
         )
@@ -73,7 +73,7 @@ class EffectMachine(WorldMachine):
             )
         )
         if told == "busy":
-            assert answer == EffectBusy(owner_id="w", expires_at_ms=holder)
+            assert answer == EffectBusy(owner_id="w", expires_at_ms=held_until_ms)
             return multiple()
         if told == "record":
             assert isinstance(answer, EffectRecord)

@@ -83,7 +83,7 @@ class LeaseMachine(WorldMachine):
     @rule(pair=session_leases, forged=st.sampled_from([None, "token", "generation", "owner"]))
     def write_under_session(self, pair: tuple[Grant, SessionLease], forged: str | None) -> None:
         given, lease = pair
-        changes = {
+        changes: dict[str, dict[str, Any]] = {
             "token": {"lease_token": "x"},
             "generation": {"generation": 99},
             "owner": {"owner_id": "c"},

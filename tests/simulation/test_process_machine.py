@@ -110,16 +110,20 @@ class Processes(WorldMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model(START_MS)
+        self.changed: list[str] = []  # since the changes were read last, each in the place of its last change
+        self.cursor = 0
 
     @initialize()
     def register(self) -> None:
         for process_id in IDS:
             self.model.processes[process_id] = Process()
+            self._note_change(process_id)
             self.world.run(self.world.db.process_registry.register_process(_registration(process_id)))
 
     def both(self, expected: Callable[[], Any], actual: Any) -> tuple[Any, Any]:
         """Return both answers; a refusal must be the same code on both sides, and is returned as None."""
         told, refusal, result, error = None, None, None, None
+        lengths = {name: len(process.events) for name, process in self.model.processes.items()}
         try:
             told = expected()
         except Refused as refused:
@@ -129,6 +133,9 @@ class Processes(WorldMachine):
         except LashError as problem:
             error = problem.code
         assert error == refusal
+        for name, process in self.model.processes.items():
+            if len(process.events) > lengths[name]:
+                self._note_change(name)
         return told, result
 
     @rule(
@@ -173,6 +180,27 @@ class Processes(WorldMachine):
                 process_id, ProcessExternalRef(backend="b", id=ref)
             ),
         )
+        self._note_change(process_id)
+
+    @rule(limit=st.integers(1, 3))
+    def read_changes(self, limit: int) -> None:
+        """Who follows the changes gets every process that changed, once, in the order of its last change."""
+        registry = self.world.db.process_registry
+        records, self.cursor = self.world.run(registry.processes_changed_since(self.cursor, limit=limit))
+        assert [record.id for record in records] == self.changed[:limit]
+        del self.changed[:limit]
+        for record in records:
+            assert record == self.world.run(registry.get_process(record.id))
+
+    @rule(process_id=ids, sequence=st.integers(0, 6), event_type=st.sampled_from(["line", "wake", "end"]))
+    def wait_for_what_is_there(self, process_id: str, sequence: int, event_type: str) -> None:
+        """A waiter gets the first event of its type after a sequence; one that is there already, at once."""
+        events = enumerate(self.model.processes[process_id].events, 1)
+        there = [number for number, one in events if number > sequence and one.event_type == event_type]
+        if there:
+            registry = self.world.db.process_registry
+            event = self.world.run(registry.wait_event_after(process_id, event_type, sequence))
+            assert (event.sequence, event.event_type) == (there[0], event_type)
 
     @rule(target=leases, process_id=ids, owner=st.sampled_from(["a", "b"]), ttl_ms=ttls)
     def claim(self, process_id: str, owner: str, ttl_ms: int) -> tuple[Lease, ProcessLease] | None:
@@ -274,6 +302,11 @@ class Processes(WorldMachine):
         assert [record.id for record in running] == [
             process_id for process_id, process in self.model.processes.items() if process.state == "running"
         ]
+
+    def _note_change(self, process_id: str) -> None:
+        if process_id in self.changed:
+            self.changed.remove(process_id)
+        self.changed.append(process_id)
 
     def _carried(self) -> dict[str, dict[tuple[str, int], Any]]:
         model: dict[tuple[str, int], Any] = {}

@@ -22,7 +22,7 @@ from .crew import WriterProcess
 
 pytestmark = [pytest.mark.kill, pytest.mark.heavy]
 
-SQLITE_KILLS, POSTGRES_KILLS = 48, 24
+SQLITE_KILLS, POSTGRES_KILLS = 40, 20
 
 
 def test_killed_writers_of_a_file_lose_nothing_and_leave_nothing_by_half(tmp_path: Path) -> None:
