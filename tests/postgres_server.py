@@ -24,8 +24,7 @@ import psycopg
 _KEEPER = """
 umask 077
 "$1/initdb" -D "$2/data" -U lash --auth=trust -E UTF8 --locale=C --no-sync --no-instructions >"$2/log" 2>&1 || exit 1
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c jit=off -c max_connections=300 \\
-    -c lash.restart_grace_ms=0 $3 >>"$2/log" 2>&1 &
+"$1/postgres" -D "$2/data" -k "$2" $3 >>"$2/log" 2>&1 &
 trap '' INT TERM
 cat >/dev/null
 "$1/pg_ctl" -D "$2/data" -m fast -t 20 -s stop >>"$2/log" 2>&1 ||
@@ -33,6 +32,7 @@ cat >/dev/null
 rm -rf "$2"
 """
 _START_SECONDS = 60
+_ALWAYS = "-c listen_addresses= -c jit=off -c max_connections=300 -c lash.restart_grace_ms=0"
 _QUICK = "-c fsync=off -c full_page_writes=off -c shared_buffers=32MB -c autovacuum=off"
 
 
@@ -53,7 +53,7 @@ class PostgresServer:
         Raises:
             NotRunning: With the reason.
         """
-        self._settings = "" if is_durable else _QUICK
+        self._settings = _ALWAYS if is_durable else f"{_ALWAYS} {_QUICK}"
         self._account = _unprivileged_account()
         self.folder = Path(tempfile.mkdtemp(prefix="lash-pg-"))
         if self._account is not None:
@@ -116,7 +116,7 @@ class PostgresServer:
 
     def resume(self) -> None:
         """Start the server that was stopped by `pause`."""
-        self._control("start", "-l", str(self.folder / "log"))
+        self._control("start", "-l", str(self.folder / "log"), "-o", f"-k {self.folder} {self._settings}")
 
     def _control(self, what: str, *options: str) -> None:
         command = [str(self._programs / "pg_ctl"), "-D", str(self.folder / "data"), "-w", "-s", what]

@@ -178,19 +178,23 @@ def _is_locked(text: str) -> bool:
 
 
 # Only readers use these.
-FOR_READERS = """node_rows.ENDS_OF_ACTIVE_PATH node_rows.ENDS_OF_PATH_TO
+FOR_READERS = """process_readiness.FIND_FRAME process_readiness.PARKED_PROCESSES process_readiness.PROFILES
+    process_readiness.READY_OF_PROFILE wait_rows.NEXT_DEADLINE wait_rows.FIND_DUE waits.LIST_WAITS
+    waits.OPEN_WAITS_OF_KIND waits.WAITS_OF_SCOPE node_rows.ENDS_OF_ACTIVE_PATH node_rows.ENDS_OF_PATH_TO
     catalog.LIST_INFOS catalog.LIST_LABELLED artifacts.FIND_ARTIFACT effect_rows.LIST_EFFECTS
     manifest_rows.OPEN_ENTRIES node_rows.READ_NODE process_log.EVENTS_BETWEEN process_log.FIRST_OF_TYPE
     process_rows.CHANGED_PROCESSES process_rows.RUNNING_PROCESSES reads.ONLY_METAS reads.READ_BLOBS
     trigger_rows.DELIVERIES_IN_STATE trigger_rows.LIST_DELIVERIES trigger_rows.LIST_SUBSCRIPTIONS
     trigger_rows.SUBSCRIPTIONS_OF_SOURCE_TYPE wake_rows.OPEN_WAKE_EVENTS wake_rows.WAKES_OF_PROCESS
     work_overview.UNSERVED work_overview.WAITING_ROWS"""
-# Found through a session, a process or an occurrence that is locked by then.
-UNDER_A_LOCK = """catalog.CLAIM_HOLDERS deletion.COUNT_NODES deletion.OWN_ATTACHMENTS maintenance.PLACES_TO_VACUUM
+# Found through a session, a process, a wait or an occurrence that is locked by then.
+UNDER_A_LOCK = """process_rows.LAST_SIGNAL wait_rows.PARKED_AMONG wait_rows.OVER_AMONG
+    catalog.CLAIM_HOLDERS deletion.COUNT_NODES deletion.OWN_ATTACHMENTS maintenance.PLACES_TO_VACUUM
     node_rows.READ_RANGE queue_rows.BATCHES_AT
     maintenance.COUNT_BLOBS trigger_rows.FIND_SUBSCRIPTION trigger_rows.MATCHING_SUBSCRIPTIONS"""
 # What they find is only where to look, never goes away again, or is checked once more by the write's own WHERE.
-CHECKED_LATER = """journal_pages.FIND_PRUNABLE maintenance.SESSIONS_WITH_HEADS reads.ONLY_HEADS
+CHECKED_LATER = """process_pruning.OVER_PROCESSES waits.UNOWNED_WAITS work_overview.PROCESSES_OF_OWNERS
+    wait_rows.FIND_BY_TOKEN journal_pages.FIND_PRUNABLE maintenance.SESSIONS_WITH_HEADS reads.ONLY_HEADS
     process_handles.KNOWN_PROCESSES store.FIND_OWNERS store.LIST_OWNERS work_overview.BATCHES_OF_OWNERS
     retention.LAST_EFFECT retention.EFFECT_FROM retention.OLD_EFFECTS retention.LAST_BATCH retention.BATCH_FROM
     retention.OLD_BATCHES session_rows.FIND_SID queue_rows.NEXT_NUMBER

@@ -57,7 +57,11 @@ class Held:
         self._run = asyncio.create_task(database._engine.run(script))
 
     async def begun(self) -> None:
-        await self._has_begun.wait()
+        begun = asyncio.create_task(self._has_begun.wait())
+        await asyncio.wait([begun, self._run], return_when=asyncio.FIRST_COMPLETED)
+        if not begun.done():
+            begun.cancel()
+            await self._run  # says why it did not begin
 
     async def end(self) -> None:
         self._may_end.set()
@@ -81,7 +85,7 @@ async def test_a_reader_of_changes_waits_for_a_change_that_has_its_number(
     database: PostgresDatabase, observer: Observer
 ) -> None:
     async def numbered_first(tx: Tx) -> None:
-        await tx.fetch_one(int, process_rows.ADD_PROCESS, "first", tx.now_ms)
+        await tx.fetch_one(int, process_rows.ADD_PROCESS, "first", tx.now_ms, "", 1)
 
     async def changes(tx: Tx) -> list[str]:
         rows = await tx.fetch_all(process_rows.ProcessRow, process_rows.CHANGED_PROCESSES, 0, 9)
