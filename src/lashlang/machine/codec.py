@@ -40,6 +40,8 @@ _LONG: Final = 64
 _SMALL: Final = frozenset({type(None), bool, int, float})
 _SPECIAL: Final = frozenset({Resource, Image, Projected, range})
 _PLAIN: Final = _SMALL | _SPECIAL | {str}
+_FEW: Final = 16
+"""Entries, and records of so many, that are looked at before anything else is."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -52,6 +54,8 @@ def encode_values(values: list[Value], plain: Sequence[Value] = ()) -> bytes:
         LangError: `value_too_large` for a value nested deeper than 64 levels, `invalid_host_value` for something that
             is no value (a host's own variable, which no program has touched).
     """
+    if _are_plain(values):
+        return _encoded([[], [*plain, *values]])
     found = _Sharing()
     for value in values:
         found.look(value)
@@ -67,6 +71,27 @@ def _encoded(value: Any) -> bytes:  # Any: msgspec takes extension values
         return _encoder.encode(value)
     except OverflowError:
         raise LangError("invalid_host_value", "a number of more than 64 bits is no value") from None
+
+
+def _are_plain(values: list[Value]) -> bool:
+    """Whether nothing in `values` can be shared or special: scalars, and a few small flat records that differ."""
+    records: list[int] = []
+    for value in values:
+        t = type(value)
+        if t in _SMALL or (t is str and len(value) <= _LONG):
+            continue
+        if t is not dict or len(value) > _FEW or len(records) == _FEW or id(value) in records:
+            return False
+        records.append(id(value))
+        for key, item in value.items():
+            u = type(item)
+            if (
+                (u not in _SMALL and (u is not str or len(item) > _LONG))
+                or type(key) is not str
+                or len(key) > _LONG
+            ):
+                return False
+    return True
 
 
 class _Sharing:

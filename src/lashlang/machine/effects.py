@@ -38,7 +38,7 @@ class HostError(Exception):
     """Raised by a host function to fail an effect with a text of its choice; the program gets `{ok: false}`."""
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """One request to the host.
 
     Attributes:

@@ -22,7 +22,7 @@ from lashlang.machine.execution import Execution
 from lashlang.machine.fault import Fault, Halt
 from lashlang.machine.meter import Limits
 from lashlang.machine.projection import Resolver, Rows
-from lashlang.machine.values import IDLE, UNSET, Value
+from lashlang.machine.values import Unset, Value
 
 MAGIC: Final = b"lashF"
 VERSION: Final = 2
@@ -81,15 +81,17 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         slots: dict[str, Value] = {}
         for number, name in run.compiled.plan(site, run.code.projected):
             value = held[number]
-            if value is UNSET or value is IDLE or (value is False and name[0] == "o"):
+            t = type(value)
+            if t is Unset or (value is False and name[0] == "o"):
                 continue
-            if type(value) is Rows:
+            if t is Rows:
                 slots[name] = value.source
-            elif type(value) is range:
+            elif t is range:
                 slots["r" + name[1:]] = f"{value.start} {value.stop} {value.step}"
             else:
                 slots[name] = value
-        slots.update(run.bindings())
+        if run.code.projected:
+            slots.update(run.bindings())
         return cls(
             code_ref=run.code.code_ref,
             entry=run.entry,

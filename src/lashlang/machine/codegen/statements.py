@@ -61,7 +61,7 @@ class BodyWriter:
             self._charge(body.size_bytes)
             self._depth = 1
         self._block(body.statements)
-        if body.kind != "fn":
+        if body.kind != "fn" and not (body.statements and isinstance(body.statements[-1], ir.End)):
             self._leave("-2", "None")
         return self._lines
 

@@ -23,6 +23,12 @@ _NODES: Final = frozenset(
     }
 )  # fmt: skip
 _CONSTANTS: Final = frozenset({type(None), bool, int, float, str})
+_SHAPED: Final = frozenset(
+    {ast.Call, ast.Attribute, ast.FunctionDef, ast.arguments, ast.Try, ast.FormattedValue, ast.Dict}
+)
+"""Nodes of which not every form is allowed."""
+_PLAIN_FIELDS: Final = frozenset({"ctx", "id", "attr", "name", "arg", "conversion", "type_comment"})
+"""Fields that hold no node, or a node without content."""
 _METER: Final = frozenset({"f", "m", "calls"})
 _SLOT: Final = re.compile(r"[vtcqisoyk][0-9]+")
 _LOCALS: Final = frozenset({"h", "pc", "rv", "slots", "perform", "f", "m", "e", "d", "step"})
@@ -39,24 +45,29 @@ def check(tree: ast.Module, helpers: Collection[str], functions: Collection[str]
         FenceError: naming the first node that is outside.
     """
     stack: list[ast.AST] = [tree]
+    known: set[str] = set()
     while stack:
         node = stack.pop()
         kind = type(node)
-        if kind not in _NODES:
-            raise FenceError(f"generated code holds a {kind.__name__}")
         if kind is ast.Name:
-            _name(node.id, helpers, functions)  # type: ignore[attr-defined]  # as tested
+            name: str = node.id  # type: ignore[attr-defined]  # as tested
+            if name not in known:
+                _name(name, helpers, functions)
+                known.add(name)
             continue
         if kind is ast.Constant:
             if type(node.value) not in _CONSTANTS:  # type: ignore[attr-defined]  # as tested
                 raise FenceError(f"generated code holds a constant {node.value!r}")  # type: ignore[attr-defined]  # as tested
             continue
-        _shape(node, helpers, functions)
-        for field in node._fields:
+        if kind not in _NODES:
+            raise FenceError(f"generated code holds a {kind.__name__}")
+        if kind in _SHAPED:
+            _shape(node, helpers, functions)
+        for field in kind._fields:
             value = getattr(node, field)
             if type(value) is list:
-                stack.extend(value)
-            elif isinstance(value, ast.AST):
+                stack += value
+            elif value is not None and field not in _PLAIN_FIELDS:
                 stack.append(value)
 
 
