@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
@@ -158,6 +159,18 @@ class Runtime:
             self._worker.start()
         if self._work and (self._bound or self._definitions):
             host.worker.start()
+
+    async def drain(self, *, timeout: float) -> int:
+        """Take up no more work, and let what runs end or park; close the runtime afterwards.
+
+        Args:
+            timeout: Seconds after which to stop waiting.
+
+        Returns:
+            How many turns and processes still run: closing gives them back, to be gone on with elsewhere.
+        """
+        worker, host = self._running_worker(), self.process_host
+        return sum(await asyncio.gather(worker.drain(timeout), host.worker.drain(timeout)))
 
     async def close(self) -> None:
         """Stop driving, give unfinished turns back, and let go of the database and the models."""

@@ -74,6 +74,18 @@ class Worker:
             self._sweeper = asyncio.create_task(keeper.run(), name="lash-housekeeping")
             self._sweeper.add_done_callback(_report_bug)
 
+    async def drain(self, seconds: float) -> int:
+        """Take up nothing more, and let what runs end; return how many turns still run after a while."""
+        self._closing = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        running = set(self._tasks.values())
+        if not running:
+            return 0
+        _, left = await asyncio.wait(running, timeout=seconds)
+        return len(left)
+
     async def stop(self) -> None:
         """Stop driving. Turns that are not finished are given back and stay accepted."""
         self._closing = True
@@ -186,7 +198,7 @@ class Worker:
                     return
                 if session_id not in self._recheck:
                     return
-            while True:
+            while not self._closing:
                 self._recheck.discard(session_id)
                 changes = self._services.database.subscribe([f"session:{session_id}"])
                 claimed = await self._claim(session_id)

@@ -88,18 +88,21 @@ class ProcessWorker:
         """Begin to look for processes. Recovery is the first look."""
         self._loop_task = asyncio.create_task(self._look_for_work(), name="lash-processes")
 
-    async def stop(self, *, drain_s: float = 0.0) -> None:
-        """Stop looking, and give back what still runs after a while; that uses up no attempt.
-
-        Args:
-            drain_s: How long what runs may take to end by itself.
-        """
+    async def drain(self, seconds: float) -> int:
+        """Take up nothing more, and let what runs end or park; return how many still run after a while."""
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
+        running = set(self._tasks.values())
+        if not running:
+            return 0
+        _, left = await asyncio.wait(running, timeout=seconds)
+        return len(left)
+
+    async def stop(self) -> None:
+        """Stop looking, and give back what runs; that uses up no attempt."""
+        await self.drain(0)
         tasks = set(self._tasks.values())
-        if tasks and drain_s > 0:
-            await asyncio.wait(tasks, timeout=drain_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
