@@ -1,5 +1,6 @@
 """Code mode: programs of a model, run as part of its turns. `runner.py` has the theory of operation."""
 
+from lash.runtime.code.computing import not_yet
 from lash.runtime.code.effects_of_programs import Outcome, ProgramEffects, ProgramRequests, request_number
 from lash.runtime.code.mode import AgentPrograms
 from lash.runtime.code.program_world import ProgramWorld
@@ -17,6 +18,7 @@ __all__ = [
     "code_surface",
     "frame_key",
     "is_frame_due",
+    "not_yet",
     "request_number",
     "variable_lines",
 ]

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +25,7 @@ import msgspec
 from lash.contracts import EffectParked
 from lash.errors import LashError
 from lash.runtime.code.bound_values import BoundValues
+from lash.runtime.code.computing import StopsWith, advance_apart, not_yet
 from lash.runtime.code.effects_of_programs import EndedByTool, ProgramEffects, ProgramRequests
 from lash.runtime.code.execution_state import decode_variables, encode_variables
 from lash.runtime.code.outputs import outputs_of
@@ -41,6 +40,7 @@ from lash.runtime.code.saved_programs import (
 )
 from lash.runtime.code.session_history import SessionHistory
 from lash.runtime.code.surface import CodeSurface
+from lash.runtime.code.turn_journal import last_recorded, own_journal
 from lash.runtime.code.variables import variable_lines
 from lash.runtime.code_turns import CodeTurn
 from lash.turn import CodeProtocol, CodeRules, RunCode, Submitted
@@ -48,7 +48,6 @@ from lash.turn import EndedByTool as EndedByToolRecord
 from lash.values import (
     CausedByEffect,
     ConversationRecord,
-    EffectRecord,
     EffectScope,
     ExecFailure,
     ExecResponse,
@@ -60,9 +59,7 @@ from lash.values import (
     plain,
 )
 from lashlang import (
-    LATER,
     Code,
-    Effect,
     Execution,
     Failed,
     Frame,
@@ -74,10 +71,8 @@ from lashlang import (
     compile_program,
     parse,
 )
-from lashlang.machine.values import Unset
 
 _UNREPEATABLE = frozenset({"time_exhausted", "internal_error"})
-_LATER_STRETCH = re.compile(r":agent-frame:([0-9]+):")
 _LONG_SOURCE = 10_000  # characters beyond which a program is compiled on a thread
 
 
@@ -128,7 +123,7 @@ class TurnPrograms:
         self._stored = turn.resident.execution_state
         self._variables = decode_variables(self._stored)
         self._opening = variable_lines(self._variables)
-        journal = _own_journal(turn)
+        journal = own_journal(turn)
         saved = latest_saved(journal, self._key)
         self._saved: SavedProgram | None = None if saved is None else saved[0]
         self._frame_bytes: int | None = None if saved is None else saved[1]
@@ -137,7 +132,7 @@ class TurnPrograms:
             self._finished = {one.effect_id: one.response for one in self._saved.finished}
             turn.tools.calls.stored.update(self._saved.attachments)
         self._arrived: dict[int, Ok | Failed] = {}
-        self._last_recorded = _last_recorded(turn, journal)
+        self._last_recorded = last_recorded(turn, journal)
 
     def protocol(self) -> CodeProtocol:
         """Return the protocol that the turn runs by."""
@@ -262,15 +257,15 @@ class TurnPrograms:
         # Reading a binding may wait for the event loop, so it must not happen on it.
         apart = bool(body.loops or body.calls_fn or self._bound.names & set(body.variables))
         arrived, self._arrived = self._arrived, {}
-        with _StopsWith(self._turn, run, heed=program.effect_id >= self._last_recorded):
+        with StopsWith(self._turn, run, heed=program.effect_id >= self._last_recorded):
             while not run.ended:
                 if run.effect is not None:
                     run.answer(await program.answer(run.effect, arrived))
                     arrived = {}
                 elif apart:
-                    await _advance_apart(run)
+                    await advance_apart(run)
                 else:
-                    run.advance(_not_yet)
+                    run.advance(not_yet)
         if run.error is not None and run.error.code == "cancelled":
             self._variables = dict(run.globals)
             raise asyncio.CancelledError
@@ -379,70 +374,6 @@ def _world(turn: CodeTurn, scope: RuntimeScope, replay_key: str, effect: RunCode
         drain=turn.drain,
         stop_requested=lambda: turn.stop.requested,
     )
-
-
-class _StopsWith:
-    """While a program runs: the end of its turn stops it at once, computing or not."""
-
-    def __init__(self, turn: CodeTurn, run: Execution, *, heed: bool) -> None:
-        self._turn = turn
-        self._run = run
-        self._heed = heed
-        self._watcher: asyncio.Task[None] | None = None
-
-    def __enter__(self) -> None:
-        if self._heed:
-            self._watcher = asyncio.ensure_future(self._turn.stop.wait())
-            self._watcher.add_done_callback(self._stopped)
-
-    def __exit__(self, *_: object) -> None:
-        if self._watcher is not None:
-            self._watcher.remove_done_callback(self._stopped)
-            self._watcher.cancel()
-
-    def _stopped(self, watcher: asyncio.Task[None]) -> None:
-        if not watcher.cancelled():
-            self._run.cancel()
-
-
-def _not_yet(request: Effect) -> Unset:
-    return LATER
-
-
-async def _advance_apart(run: Execution) -> None:
-    """One stretch of computing on a thread; a cancellation waits for it to stop, which takes a slice of fuel."""
-    task = asyncio.ensure_future(asyncio.to_thread(run.advance, _not_yet))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        run.cancel()
-        await asyncio.wait([task])
-        raise
-
-
-def _own_journal(turn: CodeTurn) -> list[EffectRecord]:
-    """Return what is recorded of the turn's stretch in the current frame: numbers begin anew in each frame."""
-    own = f"{turn.claimed.lease.session_id}:{turn.turn_id}:{turn.resident.turn_state.turn_index}:"
-    return [record for record in turn.claimed.journal if record.identity.replay_key.startswith(own)]
-
-
-def _last_recorded(turn: CodeTurn, own: Sequence[EffectRecord]) -> int:
-    """Return the last of the stretch's effects that has a line: what is before it has ended."""
-    at = _stretch(turn.claimed.turn_id, turn.turn_id)
-    prefix = f"{turn.claimed.lease.session_id}:"
-    for record in turn.claimed.journal:
-        later = _LATER_STRETCH.match(
-            record.identity.replay_key.removeprefix(f"{prefix}{turn.claimed.turn_id}")
-        )
-        if later is not None and int(later[1]) > at:
-            return sys.maxsize  # the turn has gone on in another frame: all of this one has ended
-    heads = [record.identity.effect_id.partition(":")[0] for record in own]
-    return max((int(head) for head in heads if head.isdigit()), default=0)
-
-
-def _stretch(root_turn_id: str, turn_id: str) -> int:
-    found = _LATER_STRETCH.match(f"{turn_id.removeprefix(root_turn_id)}:")
-    return 0 if found is None else int(found[1])
 
 
 def _changed(effect: RunCode, problem: LangError | None) -> LashError:

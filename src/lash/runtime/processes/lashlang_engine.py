@@ -28,6 +28,7 @@ from lash.runtime.code import (
     ProgramWorld,
     frame_key,
     is_frame_due,
+    not_yet,
     request_number,
 )
 from lash.runtime.processes.engine import ProcessParked, ProcessRun, process_event
@@ -49,7 +50,6 @@ from lash.values import (
     RuntimeScope,
 )
 from lashlang import (
-    LATER,
     Code,
     Effect,
     Execution,
@@ -62,7 +62,6 @@ from lashlang import (
     ProcessRef,
     compile_program,
 )
-from lashlang.machine.values import Unset
 
 _VERSION: Final = 1
 
@@ -162,7 +161,7 @@ class _ProcessProgram:
                 run.cancel()
             while not run.ended:
                 if run.effect is None:
-                    await asyncio.to_thread(run.advance, _not_yet)
+                    await asyncio.to_thread(run.advance, not_yet)
                     continue
                 await self._save_if_due(run)
                 run.answer(await self._answer(run, arrived))
@@ -422,7 +421,3 @@ def _class_of(code: str) -> FailureClass:
         "call_depth_exceeded",
     )
     return "resource_limit" if code in exhausted else "execution"
-
-
-def _not_yet(request: Effect) -> Unset:
-    return LATER
