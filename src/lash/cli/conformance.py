@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lash.cli.options import add_json, print_json
@@ -19,11 +20,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--backend",
         metavar="URL",
-        help="memory:, sqlite:///PATH (a template: databases are made beside it and removed), "
-        "or module:factory",
+        help="memory:, sqlite:///PATH or postgres://… (templates: databases are made beside the path, schemas in "
+        "the database, and removed), the URL of an installed backend, or module:factory",
     )
     what.add_argument("--list", action="store_true", help="name every case and the claim it makes; run none")
     parser.add_argument("--case", action="append", metavar="NAME", help="run only this case (repeatable)")
+    parser.add_argument(
+        "--guarantees",
+        metavar="FILE",
+        type=Path,
+        help="write a page of what the backend guarantees, from all cases; not with --case",
+    )
     add_json(parser)
 
 
@@ -43,12 +50,28 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         _print_cases(cases, as_json=options.json)
         return 0
+    if options.guarantees is not None and options.case is not None:
+        from lash.errors import LashError
+
+        raise LashError("invalid_argument", "--guarantees is about all cases; leave --case out")
     report = asyncio.run(run_cases(cases, source_for(options.backend)))
     if options.json:
         print_json(report.plain())
     else:
         print("\n".join(report.lines()))
+    if options.guarantees is not None:
+        from lash.testing.conformance import guarantees_page
+
+        options.guarantees.write_text(guarantees_page(report, _name_of(options.backend)), encoding="utf-8")
     return 0 if report.is_ok else 1
+
+
+def _name_of(backend: str) -> str:
+    """Return what a page calls a backend: its scheme, never the whole URL, which may hold a password."""
+    scheme, colon, _ = backend.partition(":")
+    if not colon or not scheme.isidentifier():
+        return "sqlite"
+    return "postgres" if scheme == "postgresql" else scheme
 
 
 def _print_cases(cases: Sequence[Case], *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ pytest front end (`--lash-backend`) run the same cases, each on a fresh subject.
 from lash.testing.conformance.case import Case, Contract, Feature, all_cases, cases_of, find_cases
 from lash.testing.conformance.clock import KitClock
 from lash.testing.conformance.databases import DatabaseSource
+from lash.testing.conformance.guarantees import guarantees_page
 from lash.testing.conformance.opening import Address
 from lash.testing.conformance.reference import ReferenceClasses
 from lash.testing.conformance.report import (
@@ -63,6 +64,7 @@ __all__ = [
     "effect_controller_concurrent_replay_deterministic",
     "effect_host",
     "find_cases",
+    "guarantees_page",
     "host_event_store",
     "host_event_store_reopenable",
     "lashlang_artifact_store",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lash.contracts import AttachmentStore, Database, HostEventStore, ProcessRegistry, RuntimePersistence
-from lash.testing.conformance.case import Contract, case
+from lash.testing.conformance.case import Contract, Feature, case
 from lash.testing.conformance.expectations import expect, expect_equal, refused
 from lash.testing.conformance.samples.processes import (
     appends,
@@ -243,7 +243,7 @@ async def attachments_of_8_mib_are_kept_whole(trial: Trial[AttachmentStore]) -> 
         expect(found.data == data and found.meta.byte_len == len(data), "the attachment comes back whole")
 
 
-@case(Contract.RUNTIME_PERSISTENCE, rule="R-44")
+@case(Contract.RUNTIME_PERSISTENCE, rule="R-44", needs=Feature.PERSISTENT_MANIFEST)
 async def hostile_ids_are_names_and_nothing_else(trial: Trial[RuntimePersistence]) -> None:
     """Ids of nodes and manifest rows are compared as they are: each names itself alone, or is refused with
     a code; none names another's.
