@@ -13,7 +13,7 @@ from lash.tools.cancellation import Cancellation
 from lash.tools.context import ToolContext, ToolInvocation, tool_idempotency_key
 from lash.tools.control import WithControl
 from lash.tools.crash import ToolCrash, log_crash
-from lash.tools.definition import Tool, tool
+from lash.tools.definition import Approval, Tool, tool
 from lash.tools.failures import failed_call
 from lash.tools.files import file_tools
 from lash.tools.json_types import from_json, to_json
@@ -21,12 +21,14 @@ from lash.tools.lanes import SerialLanes
 from lash.tools.processes import ToolProcesses, ToolProcessHandle
 from lash.tools.resources import Resource, Resources, type_name
 from lash.tools.retry import ONCE, Effect, Retry, may_retry
+from lash.tools.schema_tools import SchemaFunction, tool_of_schema
 from lash.tools.signature import Signature, read_signature
 from lash.tools.threads import ToolThreads
 from lash.tools.toolset import ToolSet
 from lash.values import WHOLE_RESULT_LABEL
 
 __all__ = [
+    "Approval",
     "ONCE",
     "WHOLE_RESULT_LABEL",
     "Arguments",
@@ -37,6 +39,7 @@ __all__ = [
     "Resource",
     "Resources",
     "Retry",
+    "SchemaFunction",
     "SerialLanes",
     "Signature",
     "Tool",
@@ -59,5 +62,6 @@ __all__ = [
     "to_json",
     "tool",
     "tool_idempotency_key",
+    "tool_of_schema",
     "type_name",
 ]

@@ -241,7 +241,7 @@ def _check_confusion(one: AnyTool, resources: Resources) -> None:
 
 
 def _invalid_args(one: AnyTool, problems: str) -> LashError:
-    expected = ", ".join(one.spec.input_schema["properties"]) or "none"
+    expected = ", ".join(one.spec.input_schema.get("properties", ())) or "none"
     return LashError(
         "invalid_tool_args",
         f"the arguments of {one.name} do not fit its schema: {problems}. It takes: {expected}",
