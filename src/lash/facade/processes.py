@@ -130,9 +130,9 @@ class Processes:
             args: Its arguments. Arguments that are called like an option here are given by position.
             id: The id of the process, an idempotency key: started again with the same arguments it is the same
                 process, as it is by then. A fresh one by default.
-            session: The session that it belongs to: which sees it, and may be woken.
+            session: The session that it belongs to: which sees it, and which its `ctx.wake` reaches.
             label: What lists call it.
-            wake: Whether that session is woken when it ends.
+            wake: Whether that session is also woken when it ends.
             kwargs: More arguments, by name.
 
         Raises:
@@ -148,7 +148,8 @@ class Processes:
             agent=None,
             owner=owner or ProcessScope(session_id="root"),
             caused_by=None,
-            wake_target=owner if wake else None,
+            wake_target=owner,
+            tells_end=wake,
             label=label,
         )
         return await self._begin(plan, owner)

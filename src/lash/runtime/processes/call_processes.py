@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lash.contracts import EffectParked
 from lash.runtime.processes.awaiting import find_resolved, first_output
@@ -59,9 +59,9 @@ class CallOrigin:
     def session_id(self) -> str:
         return self.invocation.scope.session_id
 
-    def process_id(self, ordinal: int) -> str:
-        """Return the id of the process that the call starts as its `ordinal`-th."""
-        return f"process:call:{stable_hash([self.idempotency_key, ordinal])[:32]}"
+    def process_id(self, kind: Literal["started", "asked"], ordinal: int) -> str:
+        """Return the id of the process that the call starts, or asks and waits for, as its `ordinal`-th."""
+        return f"process:{kind}:{stable_hash([self.idempotency_key, ordinal])[:32]}"
 
 
 class CallProcesses:
@@ -82,7 +82,7 @@ class CallProcesses:
         self._starts = starts
         self._origin = origin
         self._grace_s = grace_s
-        self._started = 0
+        self._counts = {"started": 0, "asked": 0}
         self._commanded = 0
         self._owner = ProcessScope(session_id=origin.session_id)
 
@@ -90,14 +90,15 @@ class CallProcesses:
         self, work: Any, *args: Any, label: str | None = None, wake: bool = True, **kwargs: Any
     ) -> ToolProcessHandle:
         plan = self._starts.of_work(
-            self._next_id(),
+            self._next_id("started"),
             work,
             args,
             kwargs,
             agent=self._origin.agent,
             owner=self._owner,
             caused_by=self._cause,
-            wake_target=self._owner if wake else None,
+            wake_target=self._owner,
+            tells_end=wake,
             label=label,
         )
         return await self._begin(plan)
@@ -105,10 +106,11 @@ class CallProcesses:
     async def spawn(
         self, agent: Any, input: str, *, output: Any = None, label: str | None = None, wake: bool = True
     ) -> ToolProcessHandle:
-        return await self._begin(self._plan(agent, input, output, label, self._owner if wake else None))
+        target = self._owner if wake else None
+        return await self._begin(self._plan(self._next_id("started"), agent, input, output, label, target))
 
     async def ask(self, agent: Any, input: str, *, output: Any = None) -> Any:
-        plan = self._plan(agent, input, output, None, None)
+        plan = self._plan(self._next_id("asked"), agent, input, output, None, None)
         handle = await self._begin(plan)
         return plan.convert(await self.wait(handle.id))
 
@@ -153,17 +155,23 @@ class CallProcesses:
         """Cancel what the call has asked of agents and would have waited for: its turn is cancelled."""
         registry = self._database.process_registry
         ordinal = 1
-        while (record := await registry.get_process(self._origin.process_id(ordinal))) is not None:
-            if record.wake_target is None and not record.is_terminal:
+        while (record := await registry.get_process(self._origin.process_id("asked", ordinal))) is not None:
+            if not record.is_terminal:
                 request = ProcessEventAppendRequest.cancel_requested(record.id, reason)
                 await registry.append_event(record.id, request)
             ordinal += 1
 
     def _plan(
-        self, agent: Any, input_: str, output: Any, label: str | None, wake_target: ProcessScope | None
+        self,
+        process_id: str,
+        agent: Any,
+        input_: str,
+        output: Any,
+        label: str | None,
+        wake_target: ProcessScope | None,
     ) -> StartPlan:
         return self._starts.of_agent(
-            self._next_id(),
+            process_id,
             agent,
             input_,
             output=output,
@@ -182,9 +190,9 @@ class CallProcesses:
     def _cause(self) -> CausedByToolCall:
         return CausedByToolCall(session_id=self._origin.session_id, call_id=self._origin.call_id)
 
-    def _next_id(self) -> str:
-        self._started += 1
-        return self._origin.process_id(self._started)
+    def _next_id(self, kind: Literal["started", "asked"]) -> str:
+        self._counts[kind] += 1
+        return self._origin.process_id(kind, self._counts[kind])
 
     def _commands(self) -> ProcessCommands:
         """Return the commands of the next operation; its number is part of the key of its effect."""

@@ -261,7 +261,7 @@ class FunctionContext:
             agent=None,
             owner=self._process.provenance.owner_scope,
             caused_by=CausedByProcess(self.process_id),
-            wake_target=None,
+            wake_target=self._process.wake_target,
         )
         return self._begin(operation, plan)
 

@@ -83,6 +83,7 @@ class ProcessStarts:
         owner: ProcessScope,
         caused_by: CausalRef | None,
         wake_target: ProcessScope | None,
+        tells_end: bool = False,
         label: str | None = None,
         host_profile: str | None = None,
     ) -> StartPlan:
@@ -95,7 +96,8 @@ class ProcessStarts:
             agent: Whose tool it is; None to find one that has it.
             owner: Who sees it.
             caused_by: What it comes from.
-            wake_target: Who is told when it ends; None for nobody.
+            wake_target: Whom its wakes reach; None for nobody.
+            tells_end: Whether they are also woken when it ends.
             label: How its owner sees it.
             host_profile: Which runtimes may run it, if not those that have the definition.
 
@@ -120,7 +122,8 @@ class ProcessStarts:
                 "process_not_startable",
                 f"a {type(work).__name__} cannot be started as a process; give a @lash.process or a @lash.tool",
             )
-        return _owned(plan, profile, owner, caused_by, wake_target, "/await_output/value")
+        result_pointer = "/await_output/value" if tells_end else None
+        return _owned(plan, profile, owner, caused_by, wake_target, result_pointer)
 
     def of_agent(
         self,
@@ -203,13 +206,13 @@ def _owned(
     owner: ProcessScope,
     caused_by: CausalRef | None,
     wake_target: ProcessScope | None,
-    result_pointer: str,
+    result_pointer: str | None,
 ) -> StartPlan:
     registration = plan.registration.replace(
         provenance=ProcessProvenance(owner_scope=owner, host_profile_id=host_profile, caused_by=caused_by),
         wake_target=wake_target,
     )
-    if wake_target is not None:
+    if wake_target is not None and result_pointer is not None:
         label = plan.descriptor.label or registration.id
         registration = registration.with_extra_event_types(_ends_that_wake(label, result_pointer))
     return StartPlan(registration, plan.descriptor, plan.environment, plan.convert)
