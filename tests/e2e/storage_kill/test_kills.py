@@ -59,7 +59,8 @@ DAMAGE = {
     "a commit lost its stamp": "DELETE FROM stamp WHERE stamp_seq = (SELECT max(stamp_seq) FROM stamp)",
     "a commit lost a node": "DELETE FROM node WHERE key = (SELECT max(key) FROM node)",
     "usage was not counted": "DELETE FROM usage_counted WHERE key = (SELECT max(key) FROM usage_counted)",
-    "a batch is gone": "DELETE FROM queue WHERE enqueue_seq = (SELECT max(enqueue_seq) FROM queue)",
+    "a batch is gone": """DELETE FROM queue WHERE enqueue_seq = (SELECT max(q.enqueue_seq) FROM queue q
+        JOIN session s ON s.sid = q.sid WHERE s.session_id IN ('q0', 'q1'))""",
     "a completed batch is open again": """UPDATE queue SET state = 'pending', settled_at_ms = NULL
         WHERE enqueue_seq = (SELECT min(enqueue_seq) FROM queue WHERE state = 'completed' AND turn_id IS NULL)""",
     "an event is gone": "DELETE FROM process_event WHERE key = (SELECT max(key) FROM process_event)",
