@@ -92,7 +92,7 @@ def unanswered(account: Account) -> int:
 def _run_round(url: str, account: Account, name: str, random: Random, tally: Tally, count: int) -> None:
     moments = [Moment.draw(random) for _ in range(count)]
     crew = [
-        WriterProcess(url, f"{name}w{number}", random.randrange(2**31), moment=moment, operations=None)
+        WriterProcess(url, f"{name}w{number}", random.randrange(2**31), moment=moment)
         for number, moment in enumerate(moments)
     ]
     opened = account.opened

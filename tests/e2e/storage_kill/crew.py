@@ -32,12 +32,21 @@ class WriterProcess:
     """One running writer. A thread of its own hears it, so that it never waits for a reader."""
 
     def __init__(
-        self, url: str, name: str, seed: int, *, moment: Moment | None, operations: int | None
+        self,
+        url: str,
+        name: str,
+        seed: int,
+        *,
+        moment: Moment | None,
+        operations: int | None = None,
+        is_hasty: bool = False,
     ) -> None:
         command = [sys.executable, "-m", "tests.e2e.storage_kill.writer", url, name, str(seed)]
         self._moment = moment
         if operations is not None:
-            command.append(str(operations))
+            command += ["--operations", str(operations)]
+        if is_hasty:
+            command.append("--hasty")
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
         self._lines: list[bytes] = []
         self._has_lines = threading.Condition()

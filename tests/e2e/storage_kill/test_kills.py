@@ -18,7 +18,7 @@ from lash.errors import LashError
 from . import records
 from .account import Account
 from .campaign import check_all, run_campaign
-from .crew import WriterProcess
+from .crew import Moment, WriterProcess
 
 pytestmark = [pytest.mark.kill, pytest.mark.heavy]
 
@@ -100,3 +100,21 @@ def test_the_checks_pass_what_is_whole(written: tuple[Path, list[bytes]]) -> Non
     account = Account(is_whole=True)
     account.hear(lines)
     asyncio.run(check_all(str(path), account))
+
+
+def test_the_checks_notice_a_store_that_answers_before_it_commits(tmp_path: Path) -> None:
+    path = str(tmp_path / "hasty.db")
+
+    async def prepare() -> None:
+        database = open_database(path)
+        await records.prepare(database)
+        await database.close()
+
+    asyncio.run(prepare())
+    account = Account()
+    for number in range(4):  # one of these kills is enough, and each is nearly sure to be
+        moment = Moment(answers=20 + number, delay_ms=0)
+        account.hear(WriterProcess(path, f"hasty{number}", number, moment=moment, is_hasty=True).ended())
+    with pytest.raises(LashError) as noticed:
+        asyncio.run(check_all(path, account))
+    assert noticed.value.code == "attachment_not_found"

@@ -2,18 +2,19 @@
 
 Every call is announced on the standard output before it is made (`tried`) and told after it returned
 (`told`), one JSON line each, written with one `write`: what was told was acknowledged before, and what is
-there was announced. Run as `python -m tests.e2e.storage_kill.writer URL NAME SEED [OPERATIONS]`; with a number
-of operations it stops by itself.
+there was announced. Run as `python -m tests.e2e.storage_kill.writer URL NAME SEED`; with `--operations N` it stops
+by itself. With `--hasty` it only puts attachments and tells of them too early, as a store would that answers
+before it commits: whoever checks must notice.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
 import json
 import os
 import random
-import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -40,13 +41,16 @@ SHARED = 40  # so many keys are fought for by all writers
 
 
 class Voice:
-    """Says what is tried and what was answered."""
+    """Says what is tried and what was answered. A hasty one tells of attachments when they are only tried."""
 
-    def __init__(self, out: int = 1) -> None:
+    def __init__(self, out: int = 1, *, is_hasty: bool = False) -> None:
         self._out = out
+        self._is_hasty = is_hasty
 
     def tried(self, kind: str, **facts: Any) -> None:
         self._say({"tried": kind, **facts})
+        if self._is_hasty and kind == "put":
+            self._say({"told": kind, **facts})
 
     def told(self, kind: str, **facts: Any) -> None:
         self._say({"told": kind, **facts})
@@ -80,13 +84,17 @@ class Writer:
         self._owner_id = database.owner_id if is_known else name
         self._ttl_ms = LONG_MS if is_known else SHORT_MS
 
-    async def write(self, operations: int | None) -> None:
+    async def write(self, operations: int | None, *, only_puts: bool) -> None:
         """Do one thing after the other, so many or for ever."""
-        kinds = [
-            *(self.enqueue, self.enqueue, self.serve, self.serve, self.serve),
-            *(self.turn, self.turn, self.turn, self.append, self.append, self.register, self.reserve),
-            *(self.put, self.effect, self.effect, self.wait, self.lease, self.artifact),
-        ]
+        kinds = (
+            [self.put]
+            if only_puts
+            else [
+                *(self.enqueue, self.enqueue, self.serve, self.serve, self.serve),
+                *(self.turn, self.turn, self.turn, self.append, self.append, self.register, self.reserve),
+                *(self.put, self.effect, self.effect, self.wait, self.lease, self.artifact),
+            ]
+        )
         while operations is None or self._count < operations:
             await self._random.choice(kinds)()
 
@@ -298,20 +306,25 @@ async def opened(url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def main(url: str, name: str, seed: int, operations: int | None) -> None:
-    voice = Voice()
+async def main(options: argparse.Namespace) -> None:
+    voice = Voice(is_hasty=options.hasty)
     try:
-        async with opened(url) as database:
+        async with opened(options.url) as database:
             voice.told("open", owner=database.owner_id)
-            writers = [Writer(database, f"{name}-{task}", seed + task, voice) for task in range(TASKS)]
             async with asyncio.TaskGroup() as tasks:
-                for writer in writers:
-                    tasks.create_task(writer.write(operations))
+                for task in range(TASKS):
+                    writer = Writer(database, f"{options.name}-{task}", options.seed + task, voice)
+                    tasks.create_task(writer.write(options.operations, only_puts=options.hasty))
     except BaseException:
         voice.told("failed", why=traceback.format_exc())
         raise
 
 
 if __name__ == "__main__":
-    where, who, seed_text, *limit = sys.argv[1:]
-    asyncio.run(main(where, who, int(seed_text), int(limit[0]) if limit else None))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("name")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--operations", type=int)
+    parser.add_argument("--hasty", action="store_true")
+    asyncio.run(main(parser.parse_args()))
