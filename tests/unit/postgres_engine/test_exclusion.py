@@ -8,19 +8,24 @@ from typing import Any
 
 import pytest
 
-from lash.backends.sql import attachments, commits, effect_rows, process_rows
+from lash.backends.sql import attachments, commits, effect_rows, process_rows, retention
 from lash.backends.sql.engine import Tx
 from lash.backends.sql.postgres_database import PostgresDatabase
 from lash.values import (
     AttachmentCreateMeta,
     AttachmentIntent,
+    DeliveryPolicy,
     EffectIdentity,
     EffectResult,
     EffectScope,
     EffectState,
     ExternalInput,
     ProcessRegistration,
+    QueuedWorkBatchDraft,
     RuntimeEffectKind,
+    SlotPolicy,
+    TurnInput,
+    TurnInputPayload,
 )
 
 from .conftest import Observer
@@ -160,3 +165,29 @@ async def test_settling_a_turn_waits_for_an_outcome_that_is_being_recorded(
     result = EffectResult(state=EffectState.DONE, outcome=b"late")
     await database.effect_journal.record_effects([(identity, result)])
     assert observer.rows("SELECT outcome FROM effect_outcome") == []
+
+
+async def test_pruners_share_the_work_instead_of_waiting_for_each_other(
+    database: PostgresDatabase, observer: Observer
+) -> None:
+    store = database.runtime_persistence("s")
+    for number in range(6):
+        batch = await store.enqueue_queued_work(
+            QueuedWorkBatchDraft(
+                session_id="s",
+                delivery_policy=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+                slot_policy=SlotPolicy.EXCLUSIVE,
+                payloads=(TurnInputPayload(input=TurnInput.text(str(number))),),
+            )
+        )
+        assert await store.cancel_queued_work_batch("s", batch.batch_id)
+
+    async def taking_four(tx: Tx) -> None:
+        assert await retention.prune(tx, retention.BATCHES, 2**60, 4) == 4
+
+    held = Held(database, taking_four)
+    await held.begun()
+    assert await database.turn_ingress.prune_settled_work(settled_before_ms=2**60, limit=4) == 2
+    assert observer.value("SELECT count(*) FROM queue") == 4  # the first pruner has not committed yet
+    await held.end()
+    assert observer.value("SELECT count(*) FROM queue") == 0
