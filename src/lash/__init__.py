@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     )
     from lash.errors import LashError, ToolError
     from lash.facade import Accepted, ProcessHandle, Runtime, Session, Turn, TurnResult, open
+    from lash.facade.triggers import EVENT
     from lash.plugins import Compaction, ContinueAs, Plugin, RollingHistory
+    from lash.runtime.events import EventSource, cron, interval
     from lash.tools import Attachment, Resource, Retry, Tool, ToolContext, file_tools, tool
     from lash.tracing import Trace
     from lash.values import AttachmentRef, GenerationOptions, TokenUsage, TurnEvent, TurnInput
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "EVENT",
     "Accepted",
     "Agent",
     "Attachment",
@@ -41,6 +44,7 @@ __all__ = [
     "CodeOptions",
     "Compaction",
     "ContinueAs",
+    "EventSource",
     "GenerationOptions",
     "LashError",
     "Limits",
@@ -63,7 +67,9 @@ __all__ = [
     "TurnInput",
     "TurnResult",
     "__version__",
+    "cron",
     "file_tools",
+    "interval",
     "open",
     "process",
     "tool",
@@ -82,7 +88,9 @@ _HOMES = {
     ),
     "lash.errors": ("LashError", "ToolError"),
     "lash.facade": ("Accepted", "ProcessHandle", "Runtime", "Session", "Turn", "TurnResult", "open"),
+    "lash.facade.triggers": ("EVENT",),
     "lash.plugins": ("Compaction", "ContinueAs", "Plugin", "RollingHistory"),
+    "lash.runtime.events": ("EventSource", "cron", "interval"),
     "lash.tools": ("Attachment", "Resource", "Retry", "Tool", "ToolContext", "file_tools", "tool"),
     "lash.tracing": ("Trace",),
     "lash.values": ("AttachmentRef", "GenerationOptions", "TokenUsage", "TurnEvent", "TurnInput"),

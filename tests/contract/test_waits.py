@@ -284,3 +284,15 @@ async def test_those_who_wait_are_told_and_so_are_timers(db: Database) -> None:
     finally:
         resolved.close()
         timers.close()
+
+
+async def test_one_wait_is_dropped_with_its_token(db: Database) -> None:
+    waits = db.durable_waits
+    await waits.open_wait(WaitDraft(key="k", token=TOKEN, deadline_ms=START_MS))
+    await waits.open_wait(WaitDraft(key="other"))
+    assert await waits.drop_wait("k")
+    assert not await waits.drop_wait("k")
+    with refused("wait_unknown"):
+        await waits.resolve_by_token(TOKEN, 1)
+    assert await waits.next_deadline_ms() is None
+    assert [wait.key for wait in await waits.list_waits()] == ["other"]

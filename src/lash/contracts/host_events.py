@@ -20,7 +20,10 @@ from lash.values import (
 
 
 class HostEventStore(Protocol):
-    """What happened, who asked to be told, and what has become of each delivery."""
+    """What happened, who asked to be told, and what has become of each delivery.
+
+    Topics: `triggers` when a subscription is made or cancelled, `deliveries` when deliveries are reserved.
+    """
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -84,9 +87,17 @@ class HostEventStore(Protocol):
         *,
         occurrence_id: str | None = None,
         state: TriggerDeliveryState | None = None,
+        after: tuple[str, str] | None = None,
         limit: int = 100,
     ) -> list[TriggerDelivery]:
-        """Return deliveries, the oldest first: of one occurrence, in one state, or all."""
+        """Return deliveries, the oldest first: of one occurrence, in one state, or all.
+
+        Args:
+            occurrence_id: Only those of this occurrence.
+            state: Only those in this state.
+            after: The occurrence id and the subscription id of the last one of the page before.
+            limit: The most that are returned.
+        """
         ...
 
     async def find_reservation(

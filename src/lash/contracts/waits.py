@@ -101,6 +101,10 @@ class DurableWaits(Protocol):
         """Delete the waits of a scope, and with them what their tokens can do; return how many."""
         ...
 
+    async def drop_wait(self, key: str) -> bool:
+        """Delete one wait, and with it what its token can do; return whether there was one."""
+        ...
+
     async def prune_waits(self, *, resolved_before_ms: int, limit: int = 1000) -> int:
         """Delete up to `limit` resolved waits that no scope owns and that were resolved before that time.
 

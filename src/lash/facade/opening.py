@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lash.agents import Agent, ProcessDefinition
     from lash.contracts import AttachmentStore
     from lash.facade.runtime import Runtime
+    from lash.runtime.events import EventSource
     from lash.tracing import TraceLike
     from lash.values import Clock, IdSource
 
@@ -30,6 +31,7 @@ def open(
     trace: TraceLike | None = None,
     work: bool = True,
     frame_key: bytes = b"",
+    events: Sequence[EventSource] = (),
 ) -> Runtime:
     """Return a runtime over a database. Nothing is opened before `async with` (or `with`, in a script).
 
@@ -61,6 +63,7 @@ def open(
         frame_key: A secret of this deployment. Programs that wait (`protocol="code"`) are stored authenticated
             with it, so that whoever can write the database still cannot forge one. Without it, damage is
             found, forgery is not. Keep it: what was stored under another key is refused with `frame_key`.
+        events: The sources of events whose payloads are checked, whoever emits them.
 
     Raises:
         LashError: `backend_unknown_scheme`; `agent_duplicate` for two agents of one name;
@@ -86,4 +89,5 @@ def open(
         trace=trace,
         work=work,
         frame_key=frame_key,
+        events=events,
     )

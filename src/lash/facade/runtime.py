@@ -17,6 +17,7 @@ from lash.facade.outcomes import TurnOutcomes
 from lash.facade.portal import Portal, refuse_on_running_loop
 from lash.facade.processes import Processes
 from lash.facade.session import Accepted, Session
+from lash.facade.triggers import Triggers
 from lash.facade.turn import TurnResult
 from lash.plugins import Plugin, check_plugin_options
 from lash.providers import resolve_model
@@ -34,7 +35,10 @@ from lash.runtime import (
     Worker,
     durability_report,
 )
+from lash.runtime.events import EventSource
 from lash.runtime.processes import DEFAULT_GRACE_MS, ProcessHost
+from lash.runtime.standing import StandingWork
+from lash.runtime.triggers import Emitted
 from lash.system import RandomIds
 from lash.tools import OutputBudget, Resources, SerialLanes, ToolSet, ToolThreads
 from lash.tracing import TraceLike, Tracer, as_trace
@@ -73,6 +77,7 @@ class Runtime:
         trace: Where traces go; see `lash.open`.
         work: False to drive nothing.
         frame_key: A secret that suspended programs are authenticated with; see `lash.open`.
+        events: The sources of events whose payloads are checked, whoever emits them.
 
     Raises:
         LashError: `agent_duplicate`; `process_duplicate`; `invalid_argument` for a negative retention;
@@ -97,6 +102,7 @@ class Runtime:
         trace: TraceLike | None = None,
         work: bool = True,
         frame_key: bytes = b"",
+        events: Sequence[EventSource] = (),
     ) -> None:
         self.database = database
         self.clock: Clock = clock or database.clock
@@ -120,6 +126,7 @@ class Runtime:
             lease_ttl_ms=lease_ttl_ms,
             retention_ms=_checked_retention(retention_ms),
             frame_key=frame_key,
+            event_sources=_by_type(events),
         )
         self._max_concurrent_turns = max_concurrent_turns
         self._work = work
@@ -127,6 +134,7 @@ class Runtime:
         self._process_grace_ms = process_grace_ms
         self._bound: dict[str, BoundAgent] = {}
         self._host: ProcessHost | None = None
+        self._standing: StandingWork | None = None
         self._worker: Worker | None = None
         self._portal = Portal()
 
@@ -149,6 +157,7 @@ class Runtime:
             grace_ms=self._process_grace_ms,
         )
         self._services = dataclasses.replace(self._services, processes=host)
+        self._standing = StandingWork(self._services, host)
         await self.database.connect()
         for plugin in self._plugins:
             await plugin.start()
@@ -159,6 +168,8 @@ class Runtime:
             self._worker.start()
         if self._work and (self._bound or self._definitions):
             host.worker.start()
+        if self._work:
+            self._standing.start()
 
     async def drain(self, *, timeout: float) -> int:
         """Take up no more work, and let what runs end or park; close the runtime afterwards.
@@ -175,6 +186,8 @@ class Runtime:
     async def close(self) -> None:
         """Stop driving, give unfinished turns back, and let go of the database and the models."""
         worker, self._worker = self._worker, None
+        if self._standing is not None:
+            await self._standing.stop()
         if self._host is not None:
             await self._host.worker.stop()
         if worker is not None:
@@ -353,6 +366,51 @@ class Runtime:
         assert self._host is not None, "made with the worker"
         return self._host
 
+    @property
+    def triggers(self) -> Triggers:
+        """Subscriptions to events: make, list and cancel them, and see what became of events."""
+        return Triggers(self)
+
+    @property
+    def standing(self) -> StandingWork:
+        """What this runtime does beside turns and processes."""
+        self._check_open()
+        assert self._standing is not None, "made with the worker"
+        return self._standing
+
+    async def emit(
+        self,
+        source: EventSource | str,
+        payload: Any = None,
+        *,
+        idempotency_key: str,
+        source_key: str | None = None,
+    ) -> Emitted:
+        """Record that something has happened, and start what was subscribed to it.
+
+        The same key again is the same event: it is recorded once, and each subscription starts once. So a webhook
+        that is delivered twice may be emitted twice. What cannot be started now fails nothing: it is told in the
+        answer, and started once it can be.
+
+        Args:
+            source: Where it comes from: an `EventSource`, or the bare type of an event.
+            payload: What has happened, as JSON.
+            idempotency_key: Names the event among all events of this database.
+            source_key: The key of the source, where only that is known.
+
+        Raises:
+            LashError: `trigger_payload_invalid` for a payload that is not what was declared;
+                `host_event_idempotency_conflict` for a key that another event has; `host_event_invalid_request`.
+        """
+        return await self.standing.router.emit(
+            source, payload, idempotency_key=idempotency_key, source_key=source_key
+        )
+
+    def emit_sync(self, source: EventSource | str, payload: Any = None, *, idempotency_key: str) -> Emitted:
+        """Record an event; for scripts. See `emit`."""
+        refuse_on_running_loop("emit_sync")
+        return self.call_sync(self.emit(source, payload, idempotency_key=idempotency_key))
+
     def attachments(self, session_id: str) -> SessionAttachments:
         """Return the attachments of a session."""
         self._check_open()
@@ -511,6 +569,19 @@ def _checked_retention(retention_ms: int | None) -> int | None:
             retention_ms=retention_ms,
         )
     return retention_ms
+
+
+def _by_type(sources: Sequence[EventSource]) -> dict[str, EventSource]:
+    by_type: dict[str, EventSource] = {}
+    for source in sources:
+        if source.type in by_type:
+            raise LashError(
+                "event_source_duplicate",
+                f"two declared sources have events of the type {source.type!r}; declare the type once",
+                type=source.type,
+            )
+        by_type[source.type] = source
+    return by_type
 
 
 def _by_name(agents: Sequence[Agent]) -> dict[str, Agent]:

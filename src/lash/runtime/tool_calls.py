@@ -15,6 +15,7 @@ from lash.errors import LashError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.events import tool_emission
 from lash.runtime.processes.call_processes import CallOrigin
 from lash.runtime.services import RuntimeServices
 from lash.runtime.turn_approvals import TurnApprovals, with_edit_told
@@ -248,6 +249,7 @@ class ToolCalls:
             clock=self._services.clock,
             approved=approved,
             processes=None if host is None else lambda: host.for_call(origin),
+            emit=tool_emission(self._services, self._key(call)),
         )
 
 

@@ -74,6 +74,8 @@ class ToolInvocation:
             the first one has started. None where there are no processes.
         process_id: The process that the call is, when it runs in the background.
         emit_event: Appends an event to that process.
+        emit: Records an event that triggers may wait for, under a key or one that follows from the call; returns
+            its id.
     """
 
     session_id: str
@@ -91,6 +93,7 @@ class ToolInvocation:
     processes: Callable[[], ToolProcesses] | None = None
     process_id: str | None = None
     emit_event: Callable[[str, Json], Awaitable[None]] | None = None
+    emit: Callable[[Any, Any, str | None], Awaitable[str]] | None = None
 
 
 class ToolContext:
@@ -228,6 +231,24 @@ class ToolContext:
                 f"tool {self.tool_name} runs in a turn, which has no events of its own",
             )
         await self._invocation.emit_event(event_type, payload)
+
+    async def emit(self, source: Any, payload: Any = None, *, idempotency_key: str | None = None) -> str:
+        """Record an event that triggers may wait for, and return its id; see `Runtime.emit`.
+
+        Args:
+            source: The type of the event, or its `lash.EventSource`.
+            payload: What happened, as JSON.
+            idempotency_key: The same event again has the same key. By default it follows from the call and the
+                type: a call that is run again emits the same event, and one of a type.
+
+        Raises:
+            LashError: `triggers_unavailable` outside of a runtime; see `Runtime.emit`.
+        """
+        if self._invocation.emit is None:
+            raise LashError(
+                "triggers_unavailable", f"tool {self.tool_name} was called where no events are recorded"
+            )
+        return await self._invocation.emit(source, payload, idempotency_key)
 
     async def put_attachment(
         self, data: bytes, media_type: str = "application/octet-stream", label: str | None = None

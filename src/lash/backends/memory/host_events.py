@@ -68,6 +68,7 @@ class InMemoryHostEventStore:
             updated_at_ms=record.updated_at_ms,
         )
         triggers.subscriptions[record.handle] = stored
+        self._tables.hub.publish("triggers")
         return stored.record()
 
     async def list_subscriptions(
@@ -86,6 +87,7 @@ class InMemoryHostEventStore:
         self._tables.triggers.subscriptions[handle] = msgspec.structs.replace(
             stored, enabled=False, updated_at_ms=self._tables.clock.now_ms()
         )
+        self._tables.hub.publish("triggers")
         return True
 
     async def record_occurrence(self, request: HostEventOccurrenceRequest) -> HostEventOccurrenceRecord:
@@ -115,10 +117,14 @@ class InMemoryHostEventStore:
         *,
         occurrence_id: str | None = None,
         state: TriggerDeliveryState | None = None,
+        after: tuple[str, str] | None = None,
         limit: int = 100,
     ) -> list[TriggerDelivery]:
         """Return deliveries, the oldest first."""
-        deliveries = self._tables.triggers.deliveries.values()
+        deliveries = list(self._tables.triggers.deliveries.values())
+        if after is not None:
+            places = {key: place for place, key in enumerate(self._tables.triggers.deliveries)}
+            deliveries = deliveries[places[after] + 1 :] if after in places else []
         wanted = [
             delivery
             for delivery in deliveries

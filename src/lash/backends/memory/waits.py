@@ -102,6 +102,10 @@ class MemoryDurableWaits:
         """Delete the waits of a scope; return how many."""
         return self._tables.waits.remove(lambda wait: wait.scope_key == scope_key != "")
 
+    async def drop_wait(self, key: str) -> bool:
+        """Delete one wait; return whether there was one."""
+        return self._tables.waits.remove(lambda wait: wait.key == key) > 0
+
     async def prune_waits(self, *, resolved_before_ms: int, limit: int = 1000) -> int:
         """Delete resolved waits that no scope owns; return how many."""
         return self._tables.waits.remove(

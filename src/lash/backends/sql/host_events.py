@@ -93,6 +93,7 @@ class SqlHostEventStore:
                 body,
             )
             assert number is not None
+            tx.notify("triggers")
             return subscription_record(draft, number=number, created_at_ms=tx.now_ms)
 
         return await self._store.run(script)
@@ -115,7 +116,10 @@ class SqlHostEventStore:
 
         async def script(tx: Tx) -> bool:
             number = handle_number(handle)
-            return await tx.write_counted(CANCEL_SUBSCRIPTION, tx.now_ms, number, session_id) > 0
+            changed = await tx.write_counted(CANCEL_SUBSCRIPTION, tx.now_ms, number, session_id)
+            if changed:
+                tx.notify("triggers")
+            return changed > 0
 
         return await self._store.run(script)
 
@@ -180,19 +184,24 @@ class SqlHostEventStore:
         *,
         occurrence_id: str | None = None,
         state: TriggerDeliveryState | None = None,
+        after: tuple[str, str] | None = None,
         limit: int = 100,
     ) -> list[TriggerDelivery]:
         """Return deliveries, the oldest first."""
         most = max(limit, 0)
 
         async def script(tx: Tx) -> list[TriggerDelivery]:
+            number = 0 if after is None else await _delivery_number(tx, *after)
+            if number is None:
+                return []
             if occurrence_id is not None:
                 rows = await tx.fetch_all(DeliveryRow, DELIVERIES_OF_OCCURRENCE, occurrence_id)
-                rows = [row for row in rows if state is None or row.state == state][:most]
+                rows = [row for row in rows if state is None or row.state == state]
+                rows = [row for row in rows if row.delivery_seq > number][:most]
             elif state is None:
-                rows = await tx.fetch_all(DeliveryRow, LIST_DELIVERIES, most)
+                rows = await tx.fetch_all(DeliveryRow, LIST_DELIVERIES, number, most)
             else:
-                rows = await tx.fetch_all(DeliveryRow, DELIVERIES_IN_STATE, state.value, most)
+                rows = await tx.fetch_all(DeliveryRow, DELIVERIES_IN_STATE, state.value, number, most)
             return [row.record() for row in rows]
 
         return await self._store.read(script)
@@ -239,6 +248,12 @@ class SqlHostEventStore:
             return marked
 
         return await self._store.run(script)
+
+
+async def _delivery_number(tx: Tx, occurrence_id: str, subscription_id: str) -> int | None:
+    number = subscription_number(subscription_id)
+    row = await tx.fetch_one(DeliveryRow, FIND_DELIVERY, occurrence_id, number)
+    return None if row is None else row.delivery_seq
 
 
 def _narrowed(wanted: TriggerSubscriptionFilter) -> Query[SubscriptionRow]:

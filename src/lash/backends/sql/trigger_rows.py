@@ -127,9 +127,9 @@ ADD_OCCURRENCE = """INSERT INTO host_event (occurrence_id, idempotency_key, requ
     subscriptions_before, body) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 ADD_DELIVERY = """INSERT INTO trigger_delivery (event_seq, number, process_id, state, reserved_at_ms, updated_at_ms)
     VALUES ((SELECT event_seq FROM host_event WHERE occurrence_id = ?), ?, ?, ?, ?, ?)"""
-LIST_DELIVERIES = f"{_DELIVERY} ORDER BY d.delivery_seq LIMIT ?"
+LIST_DELIVERIES = f"{_DELIVERY} WHERE d.delivery_seq > ? ORDER BY d.delivery_seq LIMIT ?"
 DELIVERIES_OF_OCCURRENCE = f"{_DELIVERY} WHERE h.occurrence_id = ? ORDER BY d.number"
 DELIVERIES_OF_KEY = f"{_DELIVERY} WHERE h.idempotency_key = ? ORDER BY d.number"
-DELIVERIES_IN_STATE = f"{_DELIVERY} WHERE d.state = ? ORDER BY d.delivery_seq LIMIT ?"
+DELIVERIES_IN_STATE = f"{_DELIVERY} WHERE d.state = ? AND d.delivery_seq > ? ORDER BY d.delivery_seq LIMIT ?"
 FIND_DELIVERY = f"{_DELIVERY} WHERE h.occurrence_id = ? AND d.number = ?"
 SET_DELIVERY = "UPDATE trigger_delivery SET state = ?, reason = ?, updated_at_ms = ? WHERE delivery_seq = ?"

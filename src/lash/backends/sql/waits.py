@@ -46,6 +46,7 @@ WAITS_OF_SCOPE = select_waits(
 )
 OPEN_WAITS_OF_KIND = select_waits(f"WHERE kind = ? AND {_IS_OPEN} AND wait_seq > ? ORDER BY wait_seq LIMIT ?")
 DROP_WAITS = "DELETE FROM wait WHERE scope_key = ? AND scope_key <> ''"
+DROP_WAIT = "DELETE FROM wait WHERE wait_key = ?"
 UNOWNED_WAITS = """SELECT wait_seq FROM wait WHERE scope_key = '' AND resolved_at_ms IS NOT NULL
     AND resolved_at_ms < ? ORDER BY resolved_at_ms LIMIT ?"""
 DELETE_WAIT = "DELETE FROM wait WHERE wait_seq = ?"
@@ -172,6 +173,15 @@ class SqlDurableWaits:
 
         async def script(tx: Tx) -> int:
             return await tx.write_counted(DROP_WAITS, scope_key)
+
+        return await self._store.run(script)
+
+    async def drop_wait(self, key: str) -> bool:
+        """Delete one wait; return whether there was one."""
+        check_text(key, what="wait key")
+
+        async def script(tx: Tx) -> bool:
+            return await tx.write_counted(DROP_WAIT, key) > 0
 
         return await self._store.run(script)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lash.contracts import RuntimeEffectLocalExecutor
 from lash.errors import LashError
 from lash.runtime.bound_agent import BoundAgent
+from lash.runtime.events import tool_emission
 from lash.runtime.processes.engine import ProcessRun, process_event
 from lash.tools import ToolInvocation, tool_idempotency_key
 from lash.values import (
@@ -86,6 +87,7 @@ class ToolCallEngine:
             approved=True,
             process_id=process.id,
             emit_event=emit,
+            emit=tool_emission(context.services, f"process:{process.id}"),
         )
 
 
