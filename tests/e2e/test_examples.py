@@ -15,6 +15,7 @@ EXPECTED = {
     "weather.py": "assistant: It is sunny in Trento.",
     "typed_answer.py": "Verdict(spam=True, reason='It promises money.') after 2 answers",
     "steer.py": "I have heard: dig here, a little to the left\nI have heard: dig here, a little to the left, thank you",
+    "background_report.py": "Sales were 42.\nGood news. report of Q3 has finished: Sales were 42.",
     "script.py": "You said: hello\n2 messages",
 }
 
