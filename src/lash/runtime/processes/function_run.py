@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from lash.contracts import RuntimeEffectLocalExecutor
 from lash.errors import ErrorRecord, LashError
-from lash.runtime.processes.awaiting import Resolved, first_resolved
+from lash.runtime.processes.awaiting import Resolved, find_resolved, first_resolved
 from lash.runtime.processes.engine import ProcessParked, ProcessRun
 from lash.runtime.processes.operations import History, Operation, Places
 from lash.runtime.processes.replay_order import ReplayOrder
@@ -73,7 +73,7 @@ class FunctionRun:
         self._order = ReplayOrder(self._history.ranks)
         self._next_rank = max(self._history.ranks, default=-1) + 1
         self._grace_s = grace_s
-        self._busy = 0
+        self._busy = 0  # operations under way; those that wait are among them
         self._waiting: dict[object, tuple[str, ...]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._interrupts: set[asyncio.Future[None]] = set()
@@ -159,7 +159,7 @@ class FunctionRun:
         """
 
         async def run(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
-            with self._doing(wait_keys):
+            with self._doing():
                 value = await body()
             return AwaitEventOutcome(value={"value": value, "rank": self._take_rank()})
 
@@ -181,7 +181,12 @@ class FunctionRun:
         """Return the first of these waits that is over, parking the function meanwhile if it takes long."""
 
         async def body() -> Json:
-            found = await first_resolved(self.context.services.database, keys)
+            database = self.context.services.database
+            # Looked at before it counts as waiting: however short the grace, what is over is found.
+            found = await find_resolved(database, keys)
+            if found is None:
+                with self._waiting_for(keys):
+                    found = await first_resolved(database, keys)
             return {"key": found.key, "value": found.value, "timed_out": found.timed_out}
 
         answer = await self.value(operation, body, key=keys[0], wait_keys=keys)
@@ -361,21 +366,26 @@ class FunctionRun:
         return rank
 
     @contextmanager
-    def _doing(self, wait_keys: Sequence[str] = ()) -> Iterator[None]:
-        """Note that something is being done, or waited for."""
-        token = object()
-        if wait_keys:
-            self._waiting[token] = tuple(wait_keys)
-        else:
-            self._busy += 1
+    def _doing(self) -> Iterator[None]:
+        """Note that something is being done."""
+        self._busy += 1
         self._look()
         try:
             yield
         finally:
-            if wait_keys:
-                del self._waiting[token]
-            else:
-                self._busy -= 1
+            self._busy -= 1
+            self._look()
+
+    @contextmanager
+    def _waiting_for(self, wait_keys: Sequence[str]) -> Iterator[None]:
+        """Note that something which is being done only waits."""
+        token = object()
+        self._waiting[token] = tuple(wait_keys)
+        self._look()
+        try:
+            yield
+        finally:
+            del self._waiting[token]
             self._look()
 
     def _look(self) -> None:
@@ -383,7 +393,7 @@ class FunctionRun:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiting and not self._busy:
+        if self._waiting and self._busy == len(self._waiting):
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._grace_s, self._park)
 

@@ -16,7 +16,7 @@ from lash.effects import LeasedEffects
 from lash.errors import LashError
 from lash.runtime.attachments import SessionAttachments
 from lash.runtime.bound_agent import BoundAgent
-from lash.runtime.processes.awaiting import existing_process, first_resolved
+from lash.runtime.processes.awaiting import existing_process, find_resolved, first_resolved
 from lash.runtime.processes.engine import ProcessEngine, ProcessParked
 from lash.runtime.processes.keys import retry_wait_key
 from lash.runtime.services import RuntimeServices
@@ -139,6 +139,8 @@ class RunningProcess:
             await asyncio.gather(*self._reports, return_exceptions=True)
 
     async def wait_any(self, wait_keys: Sequence[str]) -> None:
+        if await find_resolved(self.services.database, wait_keys) is not None:
+            return
         stop = asyncio.ensure_future(self.cancellation.wait())
         over = asyncio.ensure_future(first_resolved(self.services.database, wait_keys))
         try:
@@ -185,7 +187,7 @@ class Supervisor:
         changes = self._running.services.database.subscribe([f"process:{self._process_id}"])
         keeper = asyncio.ensure_future(self._keep(changes))
         try:
-            await self._look()
+            await self._take_notice(self._running.process)
             while not await self._run_once(keeper):
                 await self._look()  # it was not parked: a wait is over, or somebody wants it to stop
             return None
@@ -307,7 +309,9 @@ class Supervisor:
 
     async def _look(self) -> None:
         """Find out whether somebody wants the process to stop, or has ended it."""
-        record = await existing_process(self._running.services.database, self._process_id)
+        await self._take_notice(await existing_process(self._running.services.database, self._process_id))
+
+    async def _take_notice(self, record: ProcessRecord) -> None:
         if record.is_terminal:
             raise LashError(
                 "process_already_terminal",

@@ -183,7 +183,7 @@ class ProcessWorker:
             self._pass_over(process_id)
             return
         try:
-            started = await self._start(lease)
+            started = await self._start(record, lease)
         except LashError as problem:
             _log.warning("process %r could not be started: %s", process_id, problem)
             self._pass_over(process_id)
@@ -202,19 +202,18 @@ class ProcessWorker:
             for expected in list(self._expected.get(process_id, ())):
                 expected.set_result(failure)
 
-    async def _start(self, lease: ProcessLease) -> ProcessRecord | None:
+    async def _start(self, record: ProcessRecord, lease: ProcessLease) -> ProcessRecord | None:
         """Note that the process is run; None when it is not to be run, and was given up or is over."""
         registry = self._services.database.process_registry
-        record = await registry.get_process(lease.process_id)
-        if record is None or record.is_terminal:
-            await registry.complete_process_lease(lease.completion())
-            return None
         if record.abandon_requested:
             await self._abandon(lease, record, "process_abandon_requested")
             return None
         try:
             return await registry.start_process_attempt(lease)
         except LashError as problem:
+            if problem.code == "process_already_terminal":
+                await registry.complete_process_lease(lease.completion())
+                return None
             if problem.code not in _NOT_TO_BE_RUN:
                 raise
             await self._abandon(lease, record, problem.code)
