@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from lash.runtime.code.guide import GUIDE, PROCESSES, SLEEP
 from lash.runtime.code.surface import CodeSurface, Operation
 from lash.turn import LANGUAGE_TAGS
-from lashlang import TypeObject
 from lashlang.syntax import format_type
 
 if TYPE_CHECKING:
@@ -78,14 +77,9 @@ def bindings_text(bindings: Mapping[str, Binding]) -> str:
 
 
 def _signature(one: Operation) -> str:
-    taken = "" if _takes_nothing(one) else format_type(one.input_type)
-    line = f"{one.path}.{one.name}({taken}) -> {format_type(one.output_type)}"
+    line = f"{one.path}.{one.name}({format_type(one.input_type)}) -> {format_type(one.output_type)}"
     text = _first_lines(one.description)
     return f"{line}\n    {text}" if text else line
-
-
-def _takes_nothing(one: Operation) -> bool:
-    return isinstance(one.input_type, TypeObject) and not one.input_type.fields
 
 
 def _first_lines(description: str) -> str:

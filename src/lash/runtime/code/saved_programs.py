@@ -66,7 +66,7 @@ class SavedProgram(JsonRecord, frozen=True, kw_only=True, eq=False):
     def to_text(self, key: bytes) -> str:
         """Return the authenticated form, as text."""
         data = msgspec.msgpack.encode(self)
-        return base64.b85encode(data + _mac(key, data)).decode("ascii")
+        return base64.b64encode(data + _mac(key, data)).decode("ascii")
 
     @classmethod
     def from_text(cls, text: Json, key: bytes) -> SavedProgram:
@@ -77,7 +77,7 @@ class SavedProgram(JsonRecord, frozen=True, kw_only=True, eq=False):
                 another version of lash wrote it.
         """
         try:
-            whole = base64.b85decode(str(text))
+            whole = base64.b64decode(str(text), validate=True)
         except ValueError:
             whole = b""
         data, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
