@@ -24,6 +24,7 @@ _COMMANDS = {
     "approvals": ("lash.cli.approvals", "show the tool calls that wait for a person, and answer them"),
     "processes": ("lash.cli.processes", "show background work, and act on it"),
     "events": ("lash.cli.events", "show what a process has reported; --follow goes on"),
+    "triggers": ("lash.cli.triggers", "show subscriptions to events; emit one, cancel one"),
     "worker": ("lash.cli.worker", "drive the work of a database until SIGTERM"),
     "settle": ("lash.cli.settle", "say how an effect ended that nobody knows the end of"),
     "doctor": ("lash.cli.doctor", "say what is durable here and why, what is unserved, what is stuck"),
