@@ -16,6 +16,9 @@ EXPECTED = {
     "typed_answer.py": "Verdict(spam=True, reason='It promises money.') after 2 answers",
     "steer.py": "I have heard: dig here, a little to the left\nI have heard: dig here, a little to the left, thank you",
     "background_report.py": "Sales were 42.\nGood news. report of Q3 has finished: Sales were 42.",
+    "approval.py": "paid 5 to ann\n[a person approved this call with other arguments: "
+    '{"amount":20,"to":"bob"}]\npaid 20 to bob\nError (tool_denied): pay was not run: the ceiling is 1000',
+    "edit_and_retry.py": "You want soup and fish.\nYou want soup and cheese.",
     "script.py": "You said: hello\n2 messages",
 }
 
