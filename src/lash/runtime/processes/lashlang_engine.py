@@ -111,7 +111,7 @@ class LashlangEngine:
             LashError: `frame_key`, `frame_code_mismatch` and the like for a frame that does not fit.
         """
         agent = _agent_of(process, context)
-        programs = agent.code or AgentPrograms(agent.agent, agent.tools)
+        programs = agent.code or AgentPrograms(agent.agent, agent.tools, requests=(ProcessRequests(),))
         assert isinstance(programs, AgentPrograms), "the one kind of code mode there is"
         try:
             module = await _module(process, context)
@@ -149,7 +149,7 @@ class _ProcessProgram:
             effect_id=0,
             iteration=0,
             replay_key=f"process:{process.id}",
-            requests=(ProcessRequests(), self._events),
+            requests=(*programs.requests, self._events),
         )
         self._program.module = module
 

@@ -83,8 +83,6 @@ class ToolCallEngine:
             progress=context.report,
             cancellation=context.cancellation,
             clock=context.services.clock,
-            # Whoever may start it in the background may run it: its turn was asked for the approval.
-            approved=True,
             process_id=process.id,
             emit_event=emit,
             emit=tool_emission(context.services, f"process:{process.id}"),
