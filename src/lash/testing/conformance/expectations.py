@@ -14,7 +14,9 @@ from lash.values import Json, canonical_json, plain
 
 T = TypeVar("T")
 
-WAIT_S = 5.0  # what a wake-up may take on a busy machine; the seed gives one or two seconds
+WAIT_S = (
+    30.0  # what a wake-up may take on a machine that is busy with other things; the seed gives one or two
+)
 
 
 def expect(condition: object, claim: str) -> None:
@@ -80,6 +82,11 @@ def refused(code: str | None, claim: str, *, says: str = "") -> Iterator[None]:
             raise AssertionError(f"{claim}: {str(error)!r} does not say {says!r}") from error
     else:
         raise AssertionError(f"{claim}: expected {code or 'a refusal'}, but it was accepted")
+
+
+def wait_ms() -> int:
+    """Return how long a wake-up may take, in milliseconds."""
+    return round(WAIT_S * 1000)
 
 
 async def soon(awaitable: Awaitable[T], claim: str) -> T:

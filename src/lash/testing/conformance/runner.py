@@ -13,7 +13,7 @@ from lash.testing.conformance.opening import Address
 from lash.testing.conformance.report import CaseResult, Outcome, Report
 from lash.testing.conformance.trial import Damage, Declared, Trial
 
-CASE_LIMIT_S = 20.0
+CASE_LIMIT_S = 60.0
 LONG_CASE_LIMIT_S = 120.0  # for cases that start processes, on a machine that has other things to do
 
 

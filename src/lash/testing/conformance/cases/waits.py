@@ -6,7 +6,7 @@ import asyncio
 
 from lash.contracts import Database
 from lash.testing.conformance.case import Contract, Feature, case
-from lash.testing.conformance.expectations import expect_equal, expect_json, expect_present, refused
+from lash.testing.conformance.expectations import expect_equal, expect_json, expect_present, refused, wait_ms
 from lash.testing.conformance.trial import Trial
 
 
@@ -66,7 +66,7 @@ async def waits_are_seen_through_the_other_handle(trial: Trial[Database]) -> Non
     subscription = trial.second.subscribe(["wait:k"])
     try:
         await trial.subject.durable_waits.resolve_wait("k", 1)
-        expect_equal(await subscription.wait(timeout_ms=5_000), True, "the notification")
+        expect_equal(await subscription.wait(timeout_ms=wait_ms()), True, "the notification")
         found = expect_present(await trial.second.durable_waits.find_wait("k"), "the wait")
         expect_json(found.value, 1, "its value")
     finally:

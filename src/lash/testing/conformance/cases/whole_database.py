@@ -11,6 +11,7 @@ from lash.testing.conformance.expectations import (
     expect_only,
     expect_present,
     refused,
+    wait_ms,
 )
 from lash.testing.conformance.samples.processes import DESCRIPTOR, appends, registration, wake_type, woken
 from lash.testing.conformance.samples.queue import claim, ids
@@ -116,7 +117,7 @@ async def drivers_are_told_of_work_through_the_other_handle(trial: Trial[Databas
     try:
         await trial.subject.process_registry.register_process(registration("p1", wake_type("wake")))
         await woken(trial.subject.process_registry, "p1", appends("wake", {"wake_input": "look"}, wakes=ROOT))
-        expect_equal(await subscription.wait(timeout_ms=5_000), True, "the notification")
+        expect_equal(await subscription.wait(timeout_ms=wait_ms()), True, "the notification")
         expect_equal(len(await _queued(trial.second)), 1, "the work, once notified")
     finally:
         subscription.close()
