@@ -38,7 +38,7 @@ from lash.runtime import (
 from lash.runtime.events import EventSource
 from lash.runtime.processes import DEFAULT_GRACE_MS, ProcessHost
 from lash.runtime.standing import StandingWork
-from lash.runtime.triggers import Emitted
+from lash.runtime.triggers import Emitted, TriggerCommands
 from lash.system import RandomIds
 from lash.tools import OutputBudget, Resources, SerialLanes, ToolSet, ToolThreads
 from lash.tracing import TraceLike, Tracer, as_trace
@@ -514,8 +514,17 @@ class Runtime:
             return None
         from lash.runtime.code import AgentPrograms  # the language is loaded by those who use it
         from lash.runtime.processes.program_requests import ProcessRequests
+        from lash.runtime.triggers.program_triggers import TriggerRequests, trigger_surface
 
-        return AgentPrograms(agent, tools, requests=(ProcessRequests(),), secret=self._services.frame_key)
+        sources = self._services.event_sources
+        commands = TriggerCommands(self.database.host_event_store, sources)
+        return AgentPrograms(
+            agent,
+            tools,
+            extra=trigger_surface(sources),
+            requests=(ProcessRequests(), TriggerRequests(commands, sources)),
+            secret=self._services.frame_key,
+        )
 
     def check_bindings(self, agent_name: str, bindings: Mapping[str, Binding]) -> None:
         """Refuse bindings of a turn that its agent's programs could not read.

@@ -161,7 +161,9 @@ async def test_another_runtime_goes_on_with_a_process_in_its_loop(lasting_url):
     agent = code_agent(in_background(body), calls=calls)
     async with lash.open(lasting_url, agent) as runtime:
         process_id = (await finished(await begin(runtime))).output
-        assert await parked_on(runtime, process_id) == (f"approval:s:{process_id}:p0.2",)
+        (key,) = await parked_on(runtime, process_id)
+        assert key.startswith("approval:s:")
+        assert key.endswith(":p0.2")
         frame = await runtime.database.process_registry.process_frame(process_id)
         assert frame is not None
         assert frame.find(b"lashF") >= 0

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from lash.runtime.code.guide import GUIDE, PROCESSES
+from lash.runtime.code.guide import GUIDE, PROCESSES, TRIGGERS
+from lash.runtime.triggers.program_triggers import trigger_surface
 from lashlang import SurfaceBuilder, check, parse, run
 from lashlang.check.builtin_types import BUILTINS
 
@@ -23,11 +24,11 @@ def test_every_block_of_the_guide_prints_what_it_says(block, printed):
     assert list(run(block).printed) == printed
 
 
-@pytest.mark.parametrize("text", [GUIDE, PROCESSES])
+@pytest.mark.parametrize("text", [GUIDE, PROCESSES, TRIGGERS])
 def test_the_blocks_with_operations_are_programs(text):
     surface = (
         SurfaceBuilder().tool("lookup").tool("fetch").ability("processes", "process_signals", "sleep").build()
-    )
+    ).merge(trigger_surface({}))
     blocks = re.findall(r"```\n(.*?)```", re.sub(r"```lash\n.*?```", "", text, flags=re.DOTALL), re.DOTALL)
     assert blocks
     for block in blocks:

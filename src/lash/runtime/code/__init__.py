@@ -6,6 +6,7 @@ from lash.runtime.code.mode import AgentPrograms
 from lash.runtime.code.program_world import ProgramWorld
 from lash.runtime.code.saved_programs import frame_key, is_frame_due
 from lash.runtime.code.surface import CodeSurface, code_surface
+from lash.runtime.code.tool_types import type_of_schema
 from lash.runtime.code.variables import variable_lines
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "is_frame_due",
     "not_yet",
     "request_number",
+    "type_of_schema",
     "variable_lines",
 ]

@@ -77,3 +77,18 @@ end it, `yield v` records progress, `wake { text: "…" }` tells this conversati
 `signal run handle with value`. `sleep for "5s"` and `sleep until "2030-01-01T00:00:00Z"` work everywhere."""
 
 SLEEP: Final = '`sleep for "5s"` (or `"10m"`, `"2h"`) and `sleep until "2030-01-01T00:00:00Z"` wait.'
+
+TRIGGERS: Final = """\
+A trigger starts a process for every event of a source, also long after this conversation. The source is made in the
+same program, the target is a process of the program, and every parameter gets the event or a fixed value.
+```
+process each_morning(tick: schedule.Tick, who: str) { wake { text: format("{}: {}", who, tick.due_at) } }
+handle = await triggers.register({
+  source: schedule.Cron({ expression: "0 7 * * *", tz: "Europe/Rome" }),
+  target: each_morning,
+  inputs: { tick: trigger.event, who: "Ada" },
+  name: "morning",
+})?
+print await triggers.list({ name: "morning" })?
+gone = await triggers.cancel({ handle: handle })?
+```"""

@@ -65,6 +65,11 @@ class AgentPrograms:
         )
 
     @property
+    def requests(self) -> tuple[ProgramRequests, ...]:
+        """Who does what programs ask for beside tool calls and sleeping."""
+        return self._requests
+
+    @property
     def limits(self) -> Limits:
         """The bounds of one program."""
         return self._rules.limits

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from lash.runtime.code.guide import GUIDE, PROCESSES, SLEEP
+from lash.runtime.code.guide import GUIDE, PROCESSES, SLEEP, TRIGGERS
 from lash.runtime.code.surface import CodeSurface, Operation
 from lash.turn import LANGUAGE_TAGS
 from lashlang.syntax import format_type
@@ -42,6 +42,8 @@ def execution_section(surface: CodeSurface, bindings: Mapping[str, Binding]) -> 
         parts.append(PROCESSES)
     elif "sleep" in surface.host.abilities:
         parts.append(SLEEP)
+    if "triggers" in surface.host.abilities:
+        parts.append(TRIGGERS)
     parts.append("## Operations\n\n" + operations_text(surface))
     parts.append(bindings_text(bindings))
     return "\n\n".join(part for part in parts if part)
@@ -56,14 +58,19 @@ def operations_text(surface: CodeSurface) -> str:
             if (path, name) not in own:
                 typed = surface.host.resource_types[module.resource_type][name]
                 lines.append(f"{path}.{name}({format_type(typed.input)}) -> {format_type(typed.output)}")
-    sources = [
-        f"{name}({format_type(made.input)})"
-        + (" (a trigger source)" if name in surface.host.trigger_sources else "")
-        for name, made in surface.host.constructors.items()
-    ]
+    sources = [_constructor(surface, name) for name in surface.host.constructors]
     if sources:
         lines += ["", "Constructors:", *sources]
     return "\n".join(lines) if lines else "There are none: compute, and submit what you found."
+
+
+def _constructor(surface: CodeSurface, name: str) -> str:
+    host = surface.host
+    line = f"{name}({format_type(host.constructors[name].input)})"
+    event = host.trigger_sources.get(name)
+    return (
+        line if event is None else f"{line}: a source of events {event} {format_type(host.data_types[event])}"
+    )
 
 
 def bindings_text(bindings: Mapping[str, Binding]) -> str:
