@@ -19,6 +19,8 @@ EXPECTED = {
     "approval.py": "paid 5 to ann\n[a person approved this call with other arguments: "
     '{"amount":20,"to":"bob"}]\npaid 20 to bob\nError (tool_denied): pay was not run: the ceiling is 1000',
     "edit_and_retry.py": "You want soup and fish.\nYou want soup and cheese.",
+    "code_mode_data_task.py": "Report(unpaid_total=245.8, overpaid_total=174.0, to_call=['Etna Books'])\n"
+    "9 calls in 3 programs",
     "script.py": "You said: hello\n2 messages",
 }
 
