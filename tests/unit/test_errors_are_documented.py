@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RAISERS = {"LashError", "ToolError", "ModelCallError"}
+RAISERS = {"LashError", "ToolError", "ModelCallError", "store_failure"}
 
 
 def raised_codes() -> set[str]:

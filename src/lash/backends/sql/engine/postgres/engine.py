@@ -20,7 +20,8 @@ from lash.backends.sql.engine.postgres.connections import Driver, Traffic, conne
 from lash.backends.sql.engine.postgres.costs import ScriptCost
 from lash.backends.sql.engine.postgres.failures import exhausted, is_exhaustion, translate
 from lash.backends.sql.engine.postgres.migrations import PostgresSchema, prepare_schema
-from lash.backends.sql.engine.postgres.notifications import Listener, Notifier, Poller
+from lash.backends.sql.engine.postgres.notifications import Listener, Notifier
+from lash.backends.sql.engine.postgres.polling import Poller
 from lash.backends.sql.engine.postgres.pool import SessionPool
 from lash.backends.sql.engine.postgres.settings import PostgresSettings, shown_url, split_url
 from lash.backends.sql.engine.postgres.statements import Dialect

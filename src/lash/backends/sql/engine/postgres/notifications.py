@@ -19,6 +19,7 @@ from lash.backends.sql.engine.hub import Hub
 from lash.backends.sql.engine.postgres.connections import Driver, connect
 from lash.backends.sql.engine.postgres.marks import remove_marks
 from lash.backends.sql.engine.postgres.owners import END_LIFE, TAKE_LIFE
+from lash.backends.sql.engine.postgres.polling import next_transaction
 from lash.backends.sql.engine.postgres.settings import PostgresSettings
 
 CHANNEL = "lash_topics"
@@ -26,7 +27,6 @@ _PAYLOAD_BYTES = 7_000
 """The server takes less than 8,000. More topics than fit are sent as "everything"."""
 _LONGEST_PAUSE_MS = 2_000
 _SEND = "SELECT pg_notify(%s, %s)"
-_NEXT_TRANSACTION = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -73,66 +73,6 @@ class Notifier:
                 if self._driver is not None:
                     await self._driver.close()
                 return
-
-
-class Poller:
-    """Looks whether anything was written, where there is no session to listen on. It is no sign of life."""
-
-    def __init__(self, url: str, settings: PostgresSettings, owner_id: str, hub: Hub) -> None:
-        self._url = url
-        self._settings = settings
-        self._owner_id = owner_id
-        self._hub = hub
-        self._driver: Driver | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._seen = ""
-
-    async def start(self) -> None:
-        """Begin to look.
-
-        Raises:
-            psycopg.Error: The server cannot be reached.
-        """
-        await self._look()
-        self._looking = asyncio.create_task(self._keep_looking())
-
-    async def close(self) -> None:
-        """Stop looking."""
-        if self._looking is not None:
-            self._looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._looking
-        if self._driver is not None:
-            with suppress(psycopg.Error):  # somebody else will remove them
-                await remove_marks(self._driver, self._owner_id)
-            await self._driver.close()
-
-    async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.pooled_poll_ms / 1000)
-            try:
-                if await self._look():
-                    self._hub.publish_all()
-            except psycopg.Error:
-                if self._driver is not None:
-                    await self._driver.close()
-                    self._driver = None
-
-    async def _look(self) -> bool:
-        if self._driver is None:
-            self._driver = await connect(self._url, self._settings, purpose=f"poller {self._owner_id}")
-        before, self._seen = self._seen, await next_transaction(self._driver)
-        return self._seen != before
-
-
-async def next_transaction(driver: Driver) -> str:
-    """Return the number that the server's next writing transaction gets.
-
-    Raises:
-        psycopg.Error: The server was lost.
-    """
-    row = await (await driver.execute(_NEXT_TRANSACTION)).fetchone()
-    return "" if row is None else str(row[0])
 
 
 class Listener:

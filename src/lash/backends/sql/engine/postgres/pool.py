@@ -46,17 +46,33 @@ class SessionPool:
             LashError: `store_busy` when all sessions stay in use, here or, as far as the server gives us any,
                 on the server.
         """
-        try:
-            async with asyncio.timeout(self._settings.busy_timeout_ms / 1000):
-                return await self._take()
-        except TimeoutError:
-            raise self._nothing_free() from None
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._settings.busy_timeout_ms / 1000
+        pause_ms = _FIRST_PAUSE_MS
+        while True:
+            session = await self._idle_one()
+            if session is not None:
+                return session
+            longest_ms: float | None = None
+            if self._count < self._settings.connections:
+                try:
+                    return await self._open()
+                except psycopg.OperationalError as error:
+                    if not is_exhaustion(error):
+                        raise
+                longest_ms, pause_ms = pause_ms, min(pause_ms * 2, _LONGEST_PAUSE_MS)
+            left_ms = (give_up_at - loop.time()) * 1000
+            if left_ms <= 0:
+                raise self._nothing_free()
+            session = await self._wait(left_ms if longest_ms is None else min(longest_ms, left_ms))
+            if session is not None:
+                return session
 
     async def give_back(self, session: Session) -> None:
         """Hand a session to whoever waits longest, keep it, or close it if it must not be used again."""
         self.count(session)
         if session.is_usable and not self._is_closed:
-            if not self._hand_over(session):
+            if not self._wake(session):
                 self._idle.append(session)
             return
         try:
@@ -83,45 +99,39 @@ class SessionPool:
         self._is_closed = True
         await self.drop_idle()
 
-    async def _take(self) -> Session:
-        pause_ms = _FIRST_PAUSE_MS
-        while True:
-            while self._idle:
-                session = self._idle.pop()
-                if session.is_usable:
-                    return session
-                await self._discard(session)
-            if self._count >= self._settings.connections:
-                handed = await self._wait(None)
-            else:
-                try:
-                    return await self._open()
-                except psycopg.OperationalError as error:
-                    if not is_exhaustion(error):
-                        raise
-                handed = await self._wait(pause_ms)
-                pause_ms = min(pause_ms * 2, _LONGEST_PAUSE_MS)
-            if handed is not None:
-                return handed
+    async def _idle_one(self) -> Session | None:
+        while self._idle:
+            session = self._idle.pop()
+            if session.is_usable:
+                return session
+            await self._discard(session)
+        return None
 
     async def _open(self) -> Session:
         self._count += 1
         try:
             return await Session.open(self._url, self._settings, next(self._numbers))
-        except BaseException:
-            self._let_go()
+        except BaseException as error:
+            # Where the server has none to give, whoever waits would only ask in vain: they ask again in time.
+            self._let_go(is_worth_asking=not (isinstance(error, psycopg.Error) and is_exhaustion(error)))
             raise
 
-    async def _wait(self, longest_ms: int | None) -> Session | None:
+    async def _wait(self, longest_ms: float) -> Session | None:
         """Return the next session that is given back; None if one may be opened, or after that time."""
-        place: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + longest_ms / 1000
+        place: asyncio.Future[Session | None] = loop.create_future()
         self._waiting.append(place)
         try:
-            done, _ = await asyncio.wait([place], timeout=None if longest_ms is None else longest_ms / 1000)
+            while not place.done() and loop.time() < until:
+                left_s = min(until - loop.time(), _LONGEST_PAUSE_MS / 1000)
+                await asyncio.wait([place], timeout=max(left_s, 0))
+                if self._count < self._settings.connections:
+                    break
         except asyncio.CancelledError:
             self._leave(place)
             raise
-        if done:
+        if place.done():
             return place.result()
         self._waiting.remove(place)
         return None
@@ -134,13 +144,11 @@ class SessionPool:
         session = place.result()
         if session is None:
             self._wake(None)
-        elif not self._hand_over(session):
+        elif not self._wake(session):
             self._idle.append(session)
 
-    def _hand_over(self, session: Session) -> bool:
-        return self._wake(session)
-
     def _wake(self, session: Session | None) -> bool:
+        """Hand a session, or the word that one may be opened, to whoever waits longest; tell if anybody does."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
@@ -154,9 +162,10 @@ class SessionPool:
         finally:
             self._let_go()
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, is_worth_asking: bool = True) -> None:
         self._count -= 1
-        self._wake(None)
+        if is_worth_asking:
+            self._wake(None)
 
     def _nothing_free(self) -> LashError:
         wait_ms, most = self._settings.busy_timeout_ms, self._settings.connections
