@@ -42,18 +42,34 @@ def add_agent(parser: argparse.ArgumentParser) -> None:
         help='"provider:name", such as openai:gpt-5.4-mini, anthropic:claude-sonnet-5 or local:smollm2 '
         "(default: $LASH_MODEL)",
     )
+    parser.add_argument(
+        "--agent",
+        metavar="MODULE:ATTR",
+        help="an agent of yours instead of the command line's own; the options below are not for it",
+    )
     parser.add_argument("--root", default=".", help="the folder whose files the tools may read (default: .)")
     parser.add_argument("--instructions", default=INSTRUCTIONS, help="the system text")
 
 
 def cli_agent(options: argparse.Namespace) -> Agent:
-    """Return the agent of the command line: a model, and tools that read files below the root.
+    """Return the agent that was named; else that of the command line: a model, and tools that read files.
 
     Raises:
-        LashError: `model_missing` when no model was named; what `file_tools` raises for a bad root.
+        LashError: `worker_target_invalid` for a name that names no agent; `model_missing` when no model was
+            named; what `file_tools` raises for a bad root.
     """
     from lash.tools import file_tools
 
+    if options.agent:
+        from lash.cli.worker import found_work
+
+        agents = [one for one in found_work(options.agent) if isinstance(one, Agent)]
+        if len(agents) != 1:
+            raise LashError(
+                "worker_target_invalid",
+                f"{options.agent!r} holds {len(agents)} agents; name the one to talk to",
+            )
+        return agents[0].with_model(options.model) if options.model else agents[0]
     if not options.model:
         raise LashError(
             "model_missing",

@@ -300,6 +300,16 @@ class Session:
         refuse_on_running_loop("usage_sync")
         return self._runtime.call_sync(self.usage())
 
+    def compact_sync(self, focus: str | None = None, *, turn_id: str | None = None) -> bool:
+        """Have a summary take the history's place in what the model is shown; for scripts. See `compact`."""
+        refuse_on_running_loop("compact_sync")
+        return self._runtime.call_sync(self.compact(focus, turn_id=turn_id))
+
+    def fork_sync(self, node_id: str | None = None, *, id: str | None = None) -> Session:
+        """Return a session that begins with this one's history; for scripts. See `fork`."""
+        refuse_on_running_loop("fork_sync")
+        return self._runtime.call_sync(self.fork(node_id, id=id))
+
     @property
     def _persistence(self) -> RuntimePersistence:
         return self._runtime.database.runtime_persistence(self.id)
