@@ -54,7 +54,7 @@ def _lint_node(found: Findings, node: Node) -> None:
                     "not_binds_tightly",
                     node,
                     f"`not` binds tighter than `{operator}`: this compares a negated value",
-                    "write: not (a == b), or: a != b",
+                    f"write: not (a {operator} b)" + (", or: a != b" if operator == "==" else ""),
                 )
         case Logic(operator=("and" | "or") as operator, operands=operands):
             for operand in operands:

@@ -28,6 +28,9 @@ _FUNCTIONS: Final = {
     "concat": "a + b",
     "extend": "a + b",
     "substring": "slice(text, start, end)",
+    "lenght": "len(x)",
+    "uppercase": "upper(text)",
+    "lowercase": "lower(text)",
     "substr": "slice(text, start, end)",
     "slice": "slice(x, start, end)",
     "indexOf": "find(text, part)",
@@ -86,7 +89,7 @@ _NAMES: Final = {
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that differs least from `name`, if it differs little enough to be a slip."""
-    if len(name) > _MAX_LENGTH:
+    if len(name) > _MAX_LENGTH or len(name) < 2:
         return None
     best: str | None = None
     allowed = max(1, len(name) // 3)

@@ -136,7 +136,9 @@ def iterable(value: Value) -> list[Value]:
 
 def unwrap(h: Meter, wrapper: Value, what: str = "") -> Value:
     """`wrapper?`: the `value` of a success, an error for a failure (lashlang.md 3.3)."""
-    if type(wrapper) is not dict or type(wrapper.get("ok")) is not bool:
+    if type(wrapper) is dict and "ok" in wrapper and type(wrapper["ok"]) is not bool:
+        raise type_error(f"`?` needs an `ok` that is true or false, got {kind(wrapper['ok'])}")
+    if type(wrapper) is not dict or "ok" not in wrapper:
         raise type_error(f"`?` needs a record with a boolean `ok`, got {kind(wrapper)}")
     if wrapper["ok"]:
         if "value" not in wrapper:

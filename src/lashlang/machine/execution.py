@@ -291,15 +291,7 @@ class Execution:
         if code > 0:
             self._site, self.state = code, "waiting"
         else:
-            self.state = _ENDS[code]
-            self.value = self._outward(value)
-
-    def _outward(self, value: Value) -> Value:
-        try:
-            return to_host(self.meter, value)
-        except (Fault, Halt) as stop:
-            self._stop(stop.code, stop.message, None)
-            return None
+            self.state, self.value = _ENDS[code], value
 
     def _perform(self, number: int, *args: Value) -> Value:
         """Called by generated code at an effect."""

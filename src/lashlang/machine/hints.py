@@ -28,6 +28,7 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"^`for` expects a list, got number"), "loop over range(n)"),
     (re.compile(r"^can't read `\.(length|size|count)`"), "write len(x)"),
     (re.compile(r"^can't read `\.(push|append)`"), "write xs = push(xs, item)"),
+    (re.compile(r"^can't assign to .* it holds null"), "start with a record: r = {}, then r.a = 1"),
     (re.compile(r"^can't assign through"), "assign the record first: r.a = {}, then r.a.b = 1"),
     (re.compile(r"^expected a number for `\+`, got record"), "merge(a, b) joins records"),
     (re.compile(r"^`push` requires a list .* got null"), "start with a list: xs = xs ?? []"),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import assert_never
 
 from lashlang.machine import access, ir, operators, projection
+from lashlang.machine.border import to_host
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
@@ -149,6 +150,9 @@ class Interpreter:
                 value = self._value(node.value)
                 if node.how == "return":
                     self.h.leave(value)
+                else:
+                    with self._at(node.at):
+                        value = to_host(self.h, value)
                 raise _Ended(node.how, value)
             case _:
                 assert_never(node)

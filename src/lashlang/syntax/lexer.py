@@ -290,7 +290,7 @@ def _unterminated(tokens: Tokens, quote: str, start: int, *, raw: bool) -> None:
     hint = f"close it with {closer}"
     if raw and not triple:
         hint = f"a raw string of one line ends on its line; use r{quote * 3}…{quote * 3} for several lines"
-    elif quote == "'" and start > 0 and source[start - 1].isalpha():
+    elif not raw and quote == "'" and start > 0 and source[start - 1].isalpha():
         hint = "an apostrophe in plain words starts a string; put the words in quotes or behind `#`"
     tokens.report("unterminated_string", start, start + len(closer), f"this {kind} never ends", hint)
     tokens.cut = True

@@ -153,6 +153,12 @@ def _structure(tokens: Tokens, at: int, before: str, here: str, after: str) -> s
             return "`if` is a statement; write a value as: condition ? a : b"
         case _, ":" if opener in ("if", "for", "else", "while"):
             return "blocks need braces: if condition { … }"
+        case _, "print" | "submit" | "finish" | "break" | "continue" if (
+            opener in ("if", "while") and before != opener
+        ):
+            return f"blocks need braces: {opener} condition {{ {here} … }}"
+        case _, "." if after == "number":
+            return "a number starts with a digit: 0.5"
         case _, "=" if opener in ("if", "while"):
             return "write == to compare"
         case _, "eof" if opener == "if" and _follows_value(tokens, at):

@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Any, Final, NoReturn
 
 from lashlang.machine import access, ir, operators, projection
-from lashlang.machine.border import written
+from lashlang.machine.border import to_host, written
 from lashlang.machine.builtins import TABLE, arity_error
 from lashlang.machine.builtins.numbers import spread
 from lashlang.machine.builtins.text import fill
@@ -117,6 +117,7 @@ HELPERS: Final[dict[str, Any]] = {
     "reject": reject,
     "made": made,
     "say": say,
+    "sent": to_host,
     "failed": failed,
     "answered": answered,
     "stop": stop,

@@ -339,10 +339,12 @@ class BodyWriter:
 
     def _end(self, node: ir.End) -> None:
         value = self._expr.scratch()
-        self._line(f"{value} = ({self._expr.value(node.value)})", node.at)
+        text = self._expr.value(node.value)
         if node.how == "return":
+            self._line(f"{value} = ({text})", node.at)
             self._line(f"return leave(h, {value})")
             return
+        self._line(f"{value} = sent(h, ({text}))", node.at)
         for loop in reversed(self._loops):
             self._restore(loop)
         self._leave("0" if node.how == "finish" else "-1", value)

@@ -46,3 +46,8 @@ def test_every_code_of_the_linker_but_one_is_shown():
     linking = {code for code, entry in CATALOGUE.items() if entry.phase in ("link", "warning")}
     shown = {code for code in linking if f"[{code}]" in SNAPSHOTS}
     assert linking - shown == {"feature_disabled"}
+
+
+def test_every_warning_is_shown_at_least_twice():
+    warnings = [code for code, entry in CATALOGUE.items() if entry.phase == "warning"]
+    assert [code for code in warnings if SNAPSHOTS.count(f"warning[{code}]") < 2] == []

@@ -181,7 +181,6 @@ def oracle(code: Code, host: dict[str, Any], limits: Limits) -> Story:
     try:
         how, value = run.run()
         state = {"finish": "finished", "end": "continued", "fail": "failed"}[how]
-        value = _exported(meter, value)
     except (Fault, Halt) as stop:
         state, value, error = "error", None, code.error(stop.code, stop.message, run.place)
         meter.f = max(0, meter.f)
@@ -207,12 +206,6 @@ def oracle(code: Code, host: dict[str, Any], limits: Limits) -> Story:
         meter.fuel_left,
         meter.mem + meter.m,
     )
-
-
-def _exported(meter: Meter, value: Any) -> Any:
-    from lashlang.machine.border import to_host
-
-    return to_host(meter, value)
 
 
 WORKER = """

@@ -21,7 +21,6 @@ from lashlang import (
     run,
     surface_of_tools,
 )
-from lashlang.machine.border import to_host
 from lashlang.machine.code import Code
 from lashlang.machine.drivers import RunResult
 from lashlang.machine.fault import Fault, Halt
@@ -244,7 +243,6 @@ def test_the_plain_interpreter_reads_alike() -> None:
         values = {name: value for name, value in BINDINGS.items() if name in body.variables}
         try:
             how, value = Interpreter(meter, body, {}, lambda *_: None, values).run()
-            value = to_host(meter, value)
         except (Fault, Halt) as stop:
             how, value = stop.code, None
         told = execution.error.code if execution.error else "finish"
