@@ -38,7 +38,7 @@ from lash.backends.sql.session_rows import (
     locked_session,
 )
 from lash.backends.sql.store import json_list
-from lash.backends.sql.wait_rows import resolve_if_known
+from lash.backends.sql.wait_rows import ParkedRow, WaitRow, find_wait, parked_on, resolve_found
 from lash.rules.commits import CommitFacts, check_commit
 from lash.rules.leases import NO_LEASE
 from lash.rules.ledger import fresh_deltas, merge_ledger
@@ -77,6 +77,14 @@ class StampRow(msgspec.Struct, frozen=True, gc=False):
         return unpacked_digest(self.turn_commit_hash, table="stamp", what=f"turn {self.turn_id!r}")
 
 
+class EndOfTurn(msgspec.Struct, frozen=True):
+    """The wait for the end of a child session's turn, and what is parked on it."""
+
+    key: str
+    waits: list[WaitRow]
+    parked: list[ParkedRow]
+
+
 class KnownState(msgspec.Struct, frozen=True, kw_only=True):
     """What was read before the decision."""
 
@@ -87,6 +95,7 @@ class KnownState(msgspec.Struct, frozen=True, kw_only=True):
     counted: list[str]
     stored_refs: list[str]
     lines: list[StoredEffect]
+    end: EndOfTurn | None
 
 
 FIND_STAMP = """SELECT turn_id, turn_commit_hash, head_revision, manifest FROM stamp
@@ -133,7 +142,7 @@ async def apply_commit(tx: Tx, prepared: PreparedCommit) -> RuntimeCommitResult:
     if commit.committed_attachment_ids:
         await tx.write(STAMP_ATTACHMENTS, tx.now_ms, sid, json_list(commit.committed_attachment_ids))
     if prepared.settlement is not None:
-        await _settle_turn(tx, sid, prepared.settlement, known.lines)
+        await _settle_turn(tx, sid, prepared.settlement, known)
     await _write_stamp(tx, sid, prepared)
     announce(tx, commit.session_id, queue=has_missed)
     return prepared.result
@@ -143,6 +152,7 @@ async def _read(tx: Tx, prepared: PreparedCommit) -> KnownState:
     """Read what the decision needs in one flight; what the commit does not touch is not asked for."""
     commit, session_id = prepared.commit, prepared.commit.session_id
     stamp, settlement = commit.turn_commit, prepared.settlement
+    end = _awaited_end(commit)
     asked: list[Query[Any] | None] = [  # rows of several types, in this order
         locked_session(session_id),
         taken_rows(session_id),
@@ -151,9 +161,10 @@ async def _read(tx: Tx, prepared: PreparedCommit) -> KnownState:
         Query(str, FIND_COUNTED, session_id, json_list(prepared.usage_keys)) if prepared.usage_keys else None,
         Query(str, FIND_REFS, json_list(prepared.bare_refs)) if prepared.bare_refs else None,
         effects_at(settlement.keys) if settlement is not None and settlement.keys else None,
+        *((None, None) if end is None else (find_wait(end), parked_on(end))),
     ]
     answers = iter(await tx.read(*[query for query in asked if query is not None]))
-    sessions, taken, stamps, stored, counted, refs, lines = (
+    sessions, taken, stamps, stored, counted, refs, lines, waits, parked = (
         next(answers) if query is not None else [] for query in asked
     )
     return KnownState(
@@ -164,7 +175,15 @@ async def _read(tx: Tx, prepared: PreparedCommit) -> KnownState:
         counted=counted,
         stored_refs=refs,
         lines=lines,
+        end=None if end is None else EndOfTurn(end, waits, parked),
     )
+
+
+def _awaited_end(commit: RuntimeCommit) -> str | None:
+    """Return the wait that a turn's commit ends: somebody may wait for the turns of a child session."""
+    if commit.settlement is None or not is_child_session(commit.session_id):
+        return None
+    return turn_wait_key(commit.session_id, commit.settlement.receipt.turn_id)
 
 
 def _facts(commit: RuntimeCommit, known: KnownState) -> CommitFacts:
@@ -287,18 +306,15 @@ async def _settle_queue(tx: Tx, commit: RuntimeCommit, taken: Sequence[QueueRow]
     return bool(missed)
 
 
-async def _settle_turn(
-    tx: Tx, sid: int, settlement: PreparedSettlement, stored: Sequence[StoredEffect]
-) -> None:
+async def _settle_turn(tx: Tx, sid: int, settlement: PreparedSettlement, known: KnownState) -> None:
     """Close the turn's journal: what happened stays as a line, what it gave is history now (ruling 7)."""
-    await _bring_lines(tx, sid, settlement, stored)
+    await _bring_lines(tx, sid, settlement, known.lines)
     open_lines = (sid, settlement.scope_hash, settlement.scope.turn_id)
     await tx.write(DROP_OUTCOMES, *open_lines)
     await tx.write(SETTLE_EFFECTS, *open_lines)
     await tx.write(DROP_WAITS, settlement.scope.key)
-    session_id, turn_id = settlement.scope.session_id or "", settlement.scope.turn_id or ""
-    if is_child_session(session_id):
-        await resolve_if_known(tx, turn_wait_key(session_id, turn_id), None)
+    if known.end is not None:
+        await resolve_found(tx, known.end.key, None, known.end.waits, known.end.parked)
 
 
 async def _bring_lines(

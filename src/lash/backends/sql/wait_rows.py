@@ -171,6 +171,13 @@ async def resolve_key(
 async def resolve_if_known(tx: Tx, key: str, value: Json) -> None:
     """Resolve a wait, unless it is, that somebody has opened or is parked on; otherwise nothing is kept."""
     rows, parked = await tx.read(find_wait(key), parked_on(key))
+    await resolve_found(tx, key, value, rows, parked)
+
+
+async def resolve_found(
+    tx: Tx, key: str, value: Json, rows: Sequence[WaitRow], parked: Sequence[ParkedRow]
+) -> None:
+    """As `resolve_if_known`, with what `find_wait` and `parked_on` have found."""
     stored = rows[0].record() if rows else None
     if parked or (stored is not None and not stored.is_resolved):
         wait = resolved_wait(stored, key, value, scope_key="", now_ms=tx.now_ms)
