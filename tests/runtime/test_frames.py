@@ -277,6 +277,98 @@ async def test_limit_of_model_calls_holds_over_all_frames() -> None:
     assert (result.stop, result.model_calls) == ("max_turns", 4)
 
 
+async def test_turn_that_is_driven_again_goes_on_in_the_same_frame(sqlite_url: str) -> None:
+    entered = asyncio.Event()
+    alive = False
+    asked: list[str] = []
+
+    @lash.tool(effect="read_only")
+    async def hang() -> str:
+        """Hang."""
+        if not alive:
+            entered.set()
+            await asyncio.Event().wait()
+        return "went on"
+
+    def answers(request: ModelRequest) -> Any:
+        last = request.messages[-1]
+        asked.append(last.text or "result")
+        if last.text == "go":
+            return reply(call("continue_as", task="finish it"))
+        return reply(call("hang")) if last.text == "finish it" else f"{shown(request)}, done"
+
+    def agent() -> lash.Agent:
+        return scripted_agent([answers, answers], tools=[hang], plugins=[lash.ContinueAs()])
+
+    async with lash.open(sqlite_url, agent()) as runtime:
+        running = asyncio.ensure_future((await runtime.session("s")).turn("go", turn_id="t1"))
+        async with asyncio.timeout(WITHIN_S):
+            await entered.wait()
+    with pytest.raises(lash.LashError):
+        await running
+    alive = True
+    async with lash.open(sqlite_url, agent()) as runtime:
+        session = await runtime.session("s")
+        async with asyncio.timeout(WITHIN_S):
+            result = await session.turn("go", turn_id="t1")
+        assert len(await session.frames()) == 2
+    assert result.text == "finish it, done"
+    assert asked == ["go", "finish it", "result"]
+
+
+async def test_input_that_comes_in_the_middle_enters_the_later_frame(url: str) -> None:
+    working = asyncio.Event()
+    go_on = asyncio.Event()
+
+    @lash.tool(effect="read_only")
+    async def work() -> str:
+        """Work."""
+        working.set()
+        await go_on.wait()
+        return "worked"
+
+    def answers(request: ModelRequest) -> Any:
+        last = request.messages[-1]
+        if last.text == "go":
+            return reply(call("continue_as", task="finish it"))
+        return reply(call("work")) if last.text == "finish it" else shown(request)
+
+    agent = scripted_agent([answers, answers], tools=[work], plugins=[lash.ContinueAs()])
+    async with lash.open(url, agent) as runtime:
+        session = await runtime.session("s")
+        running = asyncio.ensure_future(session.turn("go", turn_id="t1"))
+        async with asyncio.timeout(WITHIN_S):
+            await working.wait()
+            await session.send("and mind this", on_busy="inject")
+            go_on.set()
+            result = await running
+        assert result.text == "finish it | and mind this"
+        assert await session.queue() == []
+
+
+async def test_cancelled_compaction_leaves_no_trace_in_the_conversation() -> None:
+    entered = asyncio.Event()
+
+    class Slow(Notes):
+        async def compact(self, turn: TurnContext, focus: str | None) -> Sequence[MessageDraft]:
+            entered.set()
+            await asyncio.Event().wait()
+            return ()
+
+    async with lash.open("memory:", scripted_agent([shown], plugins=[Slow()])) as runtime:
+        session = await runtime.session("s")
+        await session.turn("one")
+        running = asyncio.ensure_future(session.compact(turn_id="c1"))
+        async with asyncio.timeout(WITHIN_S):
+            await entered.wait()
+            assert await session.cancel("c1") == "requested"
+            with pytest.raises(lash.LashError) as caught:
+                await running
+        assert caught.value.code == "compaction_failed"
+        assert texts(await session.history()) == ["one", "one"]
+        assert len(await session.frames()) == 1
+
+
 # ---- forks
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.runtime.conftest import scripted_agent
 
 import lash
@@ -603,3 +605,24 @@ async def test_call_that_has_run_keeps_its_result_when_its_tool_is_gone(sqlite_u
         async with asyncio.timeout(WITHIN_S):
             result = await session.turn("go", turn_id="t1")
     assert result.text == "go | was here | went on"
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(["one", "two", "three"]))
+def test_order_of_plugins_decides_what_is_chained_and_nothing_else(order: list[str]) -> None:
+    def named(name: str) -> lash.Plugin:
+        class Appends(lash.Plugin):
+            id = name
+
+            async def before_tool(self, turn: TurnContext, call: HookedCall) -> ReplaceArgs:
+                return ReplaceArgs({"at": f"{call.args['at']} {name}"})
+
+            async def after_tool(self, turn: TurnContext, call: HookedCall, result: HookedResult) -> None:
+                return None
+
+        return Appends()
+
+    result = asyncio.run(turn(agent_with(*(named(name) for name in order))))
+    assert result.text == f"go | saw x {' '.join(order)}"
+    assert result.model_calls == 2
+    assert result.issues == ()

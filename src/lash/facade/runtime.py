@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ from lash.facade.processes import Processes
 from lash.facade.session import Accepted, Session
 from lash.facade.triggers import Triggers
 from lash.facade.turn import TurnResult
+from lash.facade.wakes import Wakes
 from lash.plugins import Plugin, check_plugin_options
 from lash.providers import resolve_model
 from lash.runtime import (
@@ -192,13 +194,14 @@ class Runtime:
             await self._host.worker.stop()
         if worker is not None:
             await worker.stop()
-        for plugin in reversed(self._plugins):
-            await plugin.close()
         for agent in self._bound.values():
             await agent.model.close()
         await self.database.close()
         if self._tracer is not None:
             self._tracer.close()
+        async with AsyncExitStack() as closing:  # each is closed, whatever the others raise
+            for plugin in self._plugins:
+                closing.push_async_callback(plugin.close)
 
     async def __aenter__(self) -> Self:
         try:
@@ -370,6 +373,12 @@ class Runtime:
     def triggers(self) -> Triggers:
         """Subscriptions to events: make, list and cancel them, and see what became of events."""
         return Triggers(self)
+
+    @property
+    def wakes(self) -> Wakes:
+        """Wakes of processes: what has become of them, and sending again what did not arrive."""
+        self._check_open()
+        return Wakes(self.database.process_registry)
 
     @property
     def standing(self) -> StandingWork:

@@ -24,14 +24,8 @@ from lash.plugins import (
     ShortCircuit,
     TurnContext,
 )
-from lash.runtime.plugin_hooks import (
-    PluginStopError,
-    Said,
-    TurnPlugins,
-    plugin_failed,
-    read_directive,
-    said_directive,
-)
+from lash.runtime.hook_outcomes import PluginStopError, plugin_failed, read_directive, said_directive
+from lash.runtime.plugin_hooks import Said, TurnPlugins
 from lash.runtime.resident import ResidentSession
 from lash.tools import failed_call
 from lash.turn import MessageDraft

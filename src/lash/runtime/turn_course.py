@@ -24,8 +24,9 @@ from lash.runtime.frames import (
     leg_turn_id,
     seed_messages,
 )
+from lash.runtime.hook_outcomes import PluginStopError
 from lash.runtime.injections import Injections
-from lash.runtime.plugin_hooks import PluginStopError, TurnPlugins
+from lash.runtime.plugin_hooks import TurnPlugins
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.runtime.turn_commit import TurnOutcome
@@ -224,7 +225,9 @@ class TurnCourse:
         frame = OpenedFrame(frame_id=switch.frame_id, reason="continue_as", seeds=seeds)
         self._activities.emit(FrameOpened(frame_id=frame.frame_id, reason=frame.reason))
         return Opening(
-            resident=leg.resident.entering(frame.frame_id, seeds), frame=frame, task=switch.task or ""
+            resident=leg.resident.entering(frame.frame_id, seeds, switch.variables),
+            frame=frame,
+            task=switch.task or "",
         )
 
     async def _opening(self) -> FinishedLeg | Opening:
@@ -315,7 +318,8 @@ class TurnCourse:
         """Return the terms of a leg: the turn's own for the first, what is left of them for those after it."""
         config = agent.turn_config(turn_id, self._input, turn_causes(self._claimed.work.batches))
         if not legs:
-            return replace(config, surface=surface, input=(*config.input, *opening.added))
+            own = () if _compaction_request(self._input) is not None else config.input
+            return replace(config, surface=surface, input=(*own, *opening.added))
         used = sum(one.conclusion.model_calls for one in legs)
         left = None if config.max_turns is None else max(1, config.max_turns - used)
         origin = MessageOrigin(kind="continue_as", source_id=legs[-1].conclusion.turn_id)

@@ -19,14 +19,8 @@ from lash.plugins import (
     TurnContext,
     TurnSummary,
 )
-from lash.runtime.plugin_hooks import (
-    PluginStopError,
-    Said,
-    TurnPlugins,
-    plugin_failed,
-    read_directive,
-    said_directive,
-)
+from lash.runtime.hook_outcomes import PluginStopError, plugin_failed, read_directive, said_directive
+from lash.runtime.plugin_hooks import Said, TurnPlugins
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.turn import CheckpointKind, MessageDraft

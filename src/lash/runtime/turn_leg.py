@@ -19,10 +19,11 @@ from lash.runtime.budget import spent_budget
 from lash.runtime.code_turns import CodeRunner, CodeTurn
 from lash.runtime.compaction import Compactor
 from lash.runtime.frames import FinishedLeg, OpenedFrame
+from lash.runtime.hook_outcomes import PluginStopError
 from lash.runtime.injections import Injections
 from lash.runtime.model_calls import ModelCalls
 from lash.runtime.model_hooks import ModelHooks
-from lash.runtime.plugin_hooks import PluginStopError, TurnPlugins
+from lash.runtime.plugin_hooks import TurnPlugins
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
 from lash.runtime.tool_batches import ToolBatches
@@ -243,7 +244,8 @@ class TurnLeg:
             return StopTurn("plugin_abort", TurnIssue.of("plugin", problem.record()))
 
     async def _ask_model(self, effect: AskModel) -> MachineReply:
-        spent = self._spent + self._models.usage
+        by_plugins = (entry.usage for entry in self._parts.plugins.usage)
+        spent = sum(by_plugins, self._spent + self._models.usage)
         issue = spent_budget(self._agent.agent.limits, self.resident.turn_state, spent)
         if issue is not None:
             return StopTurn("budget_exhausted", issue)
