@@ -29,6 +29,16 @@ async def counting(tx: Tx) -> int | None:
     return await tx.fetch_one(int, COUNT_NOTES)
 
 
+async def until_connected(server: Any, role: str, count: int) -> None:
+    """Return once a role has so many connections."""
+    async with asyncio.timeout(60):
+        while True:
+            rows = server.execute(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'")
+            if rows == [(count,)]:
+                return
+            await asyncio.sleep(0.01)
+
+
 @contextmanager
 def limited_role(server: Any, url: str, name: str, limit: int) -> Iterator[str]:
     """A role that may hold so many connections, and the URL of a database for it."""
@@ -57,6 +67,7 @@ async def test_who_gets_no_connection_is_told_both_limits(
 ) -> None:
     with limited_role(postgres_server, url, "crowded", 3) as place, ExitStack() as others:
         engine = await connect(place, connections=7, busy_timeout_ms=300)
+        await until_connected(postgres_server, "crowded", 1)  # the listener; what opened it may linger
         for _ in range(2):
             others.enter_context(psycopg.connect(place))
         with pytest.raises(LashError) as refused:
@@ -66,6 +77,7 @@ async def test_who_gets_no_connection_is_told_both_limits(
         assert "300 connections" in str(refused.value)
         assert "0 of its 7" in str(refused.value)
         others.close()
+        await until_connected(postgres_server, "crowded", 1)
         assert await engine.run(adding(2)) == 2
         await engine.close()
 

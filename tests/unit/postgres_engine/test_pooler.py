@@ -106,7 +106,7 @@ async def test_an_owner_without_a_session_is_not_taken_for_dead(
 async def test_a_pooler_that_is_restarted_is_found_again(
     connect: Connect, url: str, postgres_pooler: Any
 ) -> None:
-    engine: PostgresEngine = await connect(postgres_pooler.url(url))
+    engine: PostgresEngine = await connect(postgres_pooler.url(url), patience_ms=60_000)
     await engine.run(adding(1))
     postgres_pooler.stop()
     late = asyncio.create_task(engine.run(adding(2)))
