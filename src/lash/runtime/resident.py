@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lash.contracts import Database
 from lash.runtime.history import History
@@ -49,6 +49,7 @@ class ResidentSession:
         self.frame_id = initial_frame_id(session_id)
         self.checkpoint = HydratedSessionCheckpoint()
         self.execution_state: bytes | None = None  # the bodies that `checkpoint` only refers to
+        self.seed_variables: dict[str, Json] = {}  # what programs find in a frame that this turn has opened
         self.plugin_states: dict[str, Json] = {}
         self._is_known = False  # whether anything was read: a session without a head may be a fork
 
@@ -79,15 +80,18 @@ class ResidentSession:
         """The plugins' options, as the session's first turn was given them."""
         return {} if self.frame is None else self.frame.assignment.plugin_options
 
-    def entering(self, frame_id: str, seeds: Sequence[Message]) -> ResidentSession:
+    def entering(
+        self, frame_id: str, seeds: Sequence[Message], variables: Mapping[str, Json] | None = None
+    ) -> ResidentSession:
         """Return the session as a turn sees it that goes on in a new frame; this copy stays as it is.
 
-        Of the old frame nothing crosses but the seeds: the programs' variables begin anew.
+        Of the old frame nothing crosses but the seeds: programs find `variables` and no others.
         """
         inside = copy.copy(self)
         inside.frame_id = frame_id
         inside.history = self.history.continued_in(frame_id, seeds)
         inside.execution_state = None
+        inside.seed_variables = dict(variables or {})
         return inside
 
     def open_frame(self, policy: SessionPolicy, created_at: str, plugin_options: dict[str, Json]) -> None:

@@ -18,11 +18,12 @@ class ProcessTerminalState(StrEnum):
 
 
 class SwitchAgentFrame(JsonRecord, frozen=True, tag="switch_agent_frame", eq=False):
-    """Continue in another frame."""
+    """Continue in another frame. `variables` is what programs find bound there, in code mode."""
 
     frame_id: str
     initial_nodes: tuple[Json, ...] = ()
     task: str | None = None
+    variables: dict[str, Json] = {}
 
 
 class FinishTurn(JsonRecord, frozen=True, tag="finish", eq=False):

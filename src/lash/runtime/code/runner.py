@@ -121,7 +121,7 @@ class TurnPrograms:
         scope = EffectScope.turn(turn.claimed.lease.session_id, turn.claimed.turn_id)
         self._key = frame_key(secret, scope)
         self._stored = turn.resident.execution_state
-        self._variables = decode_variables(self._stored)
+        self._variables = decode_variables(self._stored) | turn.resident.seed_variables
         self._opening = variable_lines(self._variables)
         journal = own_journal(turn)
         saved = latest_saved(journal, self._key)
