@@ -43,7 +43,7 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for script in bench/import.py bench/engine.py bench/turns.py bench/steps.py bench/lang.py; do $(BIN)/python $$script || exit 1; done
-	@for script in bench/queues.py bench/events.py bench/fleet.py; do $(BIN)/python $$script --quick || exit 1; done
+	@for script in bench/queues.py bench/events.py bench/fleet.py bench/processes.py; do $(BIN)/python $$script --quick || exit 1; done
 
 bench-peers:
 	@$(PY) bench/peers/install.py $(PEERS)

@@ -181,10 +181,14 @@ async def recovery(folder: Path, count: int, report: Report) -> None:
             await entered(folder, first_worker.pid, count)
             async with worker(url, folder, "flight") as second:
                 await asyncio.sleep(2)
-                start = time.perf_counter()
+                start, spent_s = time.perf_counter(), cpu_s(second.pid)
                 first_worker.kill()
                 await entered(folder, second.pid, count)
-                report.row(f"{count:,} in flight running again after SIGKILL", s=time.perf_counter() - start)
+                report.row(
+                    f"{count:,} in flight running again after SIGKILL",
+                    s=time.perf_counter() - start,
+                    worker_cpu_s=cpu_s(second.pid) - spent_s,
+                )
 
 
 async def measure(folder: Path, report: Report, *, quick: bool) -> None:
@@ -202,9 +206,13 @@ async def measure(folder: Path, report: Report, *, quick: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="no crowd of 100,000")
+    parser.add_argument("--recovery", action="store_true", help="only the recovery")
     options = parser.parse_args()
     report = Report("processes")
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        if options.recovery:
+            asyncio.run(recovery(Path(folder), IN_FLIGHT, report))
+            return
         asyncio.run(measure(Path(folder), report, quick=options.quick))
     report.finish()
 
