@@ -372,3 +372,50 @@ async def test_wake_is_seen_through_another_handle(backend: Backend) -> None:
     assert await registry.wake_events_after("p1", 0) == []
     await registry.complete_process("p1", success())
     assert len(await _queued(other)) == 1
+
+
+async def test_discarded_wakes_are_listed_and_sent_again_to_another_session(db: Database) -> None:
+    registry = db.process_registry
+    await db.session_catalog.admit_session("gone", agent="helper")
+    await db.session_catalog.admit_session("heir", agent="helper")
+    await registry.register_process(registration("p1", wake_type(), wake_target=ProcessScope("gone")))
+    await registry.register_process(registration("p2", wake_type(), wake_target=ProcessScope("gone")))
+    await registry.append_event("p1", event("wake", {"wake_input": "one"}))
+    await db.session_catalog.delete_session("gone")
+    await registry.append_event("p1", event("wake", {"wake_input": "two"}))
+    await registry.append_event("p2", event("wake", {"wake_input": "three"}))
+    lost = await registry.list_discarded_wakes()
+    assert [(one.delivery.process_id, one.delivery.input) for one in lost] == [
+        ("p1", "one"),
+        ("p1", "two"),
+        ("p2", "three"),
+    ]
+    assert {one.reason for one in lost} == {WakeDiscardReason.TARGET_GONE}
+    assert await registry.list_discarded_wakes(limit=1) == lost[:1]
+    assert await registry.list_discarded_wakes(after=("p1", 1), limit=1) == lost[1:2]
+    assert await registry.list_discarded_wakes(after=("nobody", 1)) == []
+    with refused("session_deleted"):
+        await registry.redrive_wake("p1", 2)
+    sent = await registry.redrive_wake("p1", 2, target=ProcessScope("heir"))
+    assert (sent.state, sent.reason) == (WakeDeliveryState.ENQUEUED, None)
+    assert sent.delivery.wake_id != lost[1].delivery.wake_id
+    (batch,) = await _queued(db, "heir")
+    assert batch.batch_id == sent.batch_id
+    assert isinstance(batch.payloads[0], ProcessWakePayload)
+    assert batch.payloads[0].wake == sent.delivery
+    assert await registry.list_discarded_wakes() == [lost[0], lost[2]]
+    assert (await registry.list_wake_deliveries("p1"))[1] == sent
+
+
+async def test_only_a_discarded_wake_is_sent_again(db: Database) -> None:
+    registry = db.process_registry
+    await registry.register_process(registration("p1", wake_type(), plain_type()))
+    await registry.append_event("p1", event("wake", {"wake_input": "one"}, target=ROOT))
+    await registry.append_event("p1", event())
+    with refused("process_wake_not_discarded"):
+        await registry.redrive_wake("p1", 1)
+    for sequence in (2, 3, 0):
+        with refused("process_wake_unknown"):
+            await registry.redrive_wake("p1", sequence)
+    with refused("process_unknown"):
+        await registry.redrive_wake("nobody", 1)

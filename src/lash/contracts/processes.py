@@ -222,6 +222,28 @@ class ProcessRegistry(Protocol):
         """Return a process's wakes by sequence, and which batch carries each to its session (B-8)."""
         ...
 
+    async def list_discarded_wakes(
+        self, *, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[WakeDeliveryRecord]:
+        """Return the wakes that did not arrive, by process in the order of registration, then by sequence (B-8).
+
+        Args:
+            after: The process and the sequence of the last one of the page before.
+            limit: The most that are returned.
+        """
+        ...
+
+    async def redrive_wake(
+        self, process_id: str, sequence: int, *, target: ProcessScope | None = None
+    ) -> WakeDeliveryRecord:
+        """Send a discarded wake again, to its own target or to another one.
+
+        Raises:
+            LashError: `process_wake_unknown` for an event that woke nobody; `process_wake_not_discarded` for a
+                wake that is on its way or has arrived; `session_deleted` when the target is gone.
+        """
+        ...
+
     async def processes_changed_since(
         self, cursor: int, *, limit: int = 100
     ) -> tuple[list[ProcessRecord], int]:

@@ -37,6 +37,8 @@ from lash.values import (
     ProcessWakeDelivery,
     RuntimeInvocation,
     RuntimeScope,
+    WakeDeliveryRecord,
+    WakeDeliveryState,
     canonical_json,
     event_payload_hash,
     plain,
@@ -207,6 +209,38 @@ def no_longer_retained(process_id: str) -> LashError:
         "process_no_longer_retained",
         f"process {process_id!r} ended and was pruned; its record, its events and its output are gone",
         process_id=process_id,
+    )
+
+
+def redriven_delivery(
+    record: WakeDeliveryRecord | None, process_id: str, sequence: int, target: ProcessScope | None
+) -> ProcessWakeDelivery:
+    """Return the wake to send again; to another target it is another wake.
+
+    Raises:
+        LashError: `process_wake_unknown`; `process_wake_not_discarded`.
+    """
+    if record is None:
+        raise LashError(
+            "process_wake_unknown",
+            f"event {sequence} of process {process_id!r} woke nobody",
+            process_id=process_id,
+            sequence=sequence,
+        )
+    if record.state is not WakeDeliveryState.DISCARDED:
+        raise LashError(
+            "process_wake_not_discarded",
+            f"the wake of event {sequence} of process {process_id!r} is {record.state}; only a discarded one is "
+            "sent again",
+            process_id=process_id,
+            sequence=sequence,
+        )
+    if target is None:
+        return record.delivery
+    return record.delivery.replace(
+        target_session_id=target.session_id,
+        target_scope_id=target.id,
+        wake_id=wake_id(target.id, record.delivery.dedupe_key),
     )
 
 

@@ -10,12 +10,14 @@ from lash.backends.memory.parking import ParkedProcess, make_ready, resolve_end,
 from lash.backends.memory.queue_table import StoredBatch
 from lash.backends.memory.tables import Tables
 from lash.backends.waiting import first_found
+from lash.rules.commits import session_deleted
 from lash.rules.process_events import (
     Append,
     check_request,
     completion_request,
     decide_append,
     external_ref_append,
+    redriven_delivery,
     replay_key_of,
 )
 from lash.rules.process_leases import check_not_held
@@ -33,6 +35,7 @@ from lash.values import (
     ProcessEventAppendResult,
     ProcessExternalRef,
     ProcessRecord,
+    ProcessScope,
     ProcessWakeDelivery,
     WakeDeliveryRecord,
     WakeDeliveryState,
@@ -100,6 +103,43 @@ class ProcessLog:
         self._tables.processes.check_known(process_id)
         wakes = [stored.wake_record() for stored in self._tables.processes.events(process_id)]
         return [wake for wake in wakes if wake is not None]
+
+    async def list_discarded_wakes(
+        self, *, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[WakeDeliveryRecord]:
+        """Return the wakes that did not arrive, by process, then by sequence."""
+        table = self._tables.processes
+        process_ids = list(table.processes)
+        if after is not None:
+            if after[0] not in table.processes:
+                return []
+            process_ids = process_ids[process_ids.index(after[0]) :]
+        found: list[WakeDeliveryRecord] = []
+        for process_id in process_ids:
+            seen = after[1] if after is not None and process_id == after[0] else 0
+            wakes = [stored.wake_record() for stored in table.events(process_id, seen)]
+            found += [
+                wake for wake in wakes if wake is not None and wake.state is WakeDeliveryState.DISCARDED
+            ]
+        return found[: max(limit, 0)]
+
+    async def redrive_wake(
+        self, process_id: str, sequence: int, *, target: ProcessScope | None = None
+    ) -> WakeDeliveryRecord:
+        """Send a discarded wake again, to its own target or to another one."""
+        tables = self._tables
+        tables.processes.check_known(process_id)
+        stored = tables.processes.event_at(process_id, sequence)
+        known = None if stored is None else stored.wake_record()
+        delivery = redriven_delivery(known, process_id, sequence, target)
+        wake, batch = _prepared_wake(tables, delivery)
+        if wake.state is WakeDeliveryState.DISCARDED:
+            raise session_deleted(delivery.target_session_id)
+        tables.processes.set_wake(process_id, sequence, wake)
+        if batch is not None:
+            tables.queue.put(batch)
+            tables.announce(batch.session_id, queue=True)
+        return wake
 
     async def ack_wake(self, process_id: str, sequence: int) -> None:
         """Mark a wake as handled; anything else is left alone."""

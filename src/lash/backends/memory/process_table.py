@@ -155,6 +155,13 @@ class ProcessTable:
         event = self._events[process_id][sequence - 1]
         self._events[process_id][sequence - 1] = msgspec.structs.replace(event, is_acked=True)
 
+    def set_wake(self, process_id: str, sequence: int, wake: WakeDeliveryRecord) -> None:
+        """Store a wake that was sent again."""
+        event = self._events[process_id][sequence - 1]
+        self._events[process_id][sequence - 1] = msgspec.structs.replace(
+            event, wake=encode_record(wake), is_acked=False
+        )
+
     def discard_wakes(self, batch_ids: Collection[str]) -> None:
         """Note that the wakes which these batches carry will not arrive: their session is gone."""
         for events in self._events.values():

@@ -12,8 +12,10 @@ import msgspec
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.holders import PROCESS_HOLDER
 from lash.backends.sql.process_rows import (
+    FIND_PID,
     FIND_REPLAYED,
     EventRow,
+    PidRow,
     ProcessRow,
     decode_event,
     event_key,
@@ -24,7 +26,16 @@ from lash.backends.sql.process_rows import (
     write_event,
 )
 from lash.backends.sql.store import Store
-from lash.backends.sql.wake_rows import ACK_WAKE, OPEN_WAKE_EVENTS, WAKES_OF_PROCESS, WakeRow, deliver_wake
+from lash.backends.sql.wake_rows import (
+    ACK_WAKE,
+    LOST_WAKES,
+    OPEN_WAKE_EVENTS,
+    WAKES_OF_PROCESS,
+    LostWake,
+    WakeRow,
+    deliver_wake,
+    redrive_wake,
+)
 from lash.backends.waiting import first_found
 from lash.contracts import Subscription
 from lash.rules.process_events import (
@@ -46,6 +57,7 @@ from lash.values import (
     ProcessEventAppendResult,
     ProcessExternalRef,
     ProcessRecord,
+    ProcessScope,
     WakeDeliveryRecord,
 )
 
@@ -159,6 +171,33 @@ class ProcessLog:
             ]
 
         return await self._store.read(script)
+
+    async def list_discarded_wakes(
+        self, *, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[WakeDeliveryRecord]:
+        """Return the wakes that did not arrive, by process, then by sequence."""
+
+        async def script(tx: Tx) -> list[WakeDeliveryRecord]:
+            key = 0
+            if after is not None:
+                pid = await tx.fetch_one(PidRow, FIND_PID, after[0])
+                if pid is None:
+                    return []
+                key = event_key(pid.pid, after[1])
+            return [row.record() for row in await tx.fetch_all(LostWake, LOST_WAKES, key, max(limit, 0))]
+
+        return await self._store.read(script)
+
+    async def redrive_wake(
+        self, process_id: str, sequence: int, *, target: ProcessScope | None = None
+    ) -> WakeDeliveryRecord:
+        """Send a discarded wake again, to its own target or to another one."""
+        batch_id = self._store.new_id("batch")
+
+        async def script(tx: Tx) -> WakeDeliveryRecord:
+            return await redrive_wake(tx, process_id, sequence, target, batch_id)
+
+        return await self._store.run(script)
 
     async def ack_wake(self, process_id: str, sequence: int) -> None:
         """Mark a wake as handled; anything else is left alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from lash.backends.sql.engine import Query, Tx
@@ -202,12 +204,20 @@ async def pid_of(tx: Tx, process_id: str) -> int:
     Raises:
         LashError: `process_unknown`, `process_no_longer_retained`.
     """
-    row = await tx.fetch_one(PidRow, FIND_PID, process_id)
-    if row is None:
+    return known_pid(process_id, await tx.fetch_all(PidRow, FIND_PID, process_id))
+
+
+def known_pid(process_id: str, rows: Sequence[PidRow]) -> int:
+    """Return the number of the process that was looked for.
+
+    Raises:
+        LashError: `process_unknown`, `process_no_longer_retained`.
+    """
+    if not rows:
         raise process_unknown(process_id)
-    if row.pruned_at_ms is not None:
+    if rows[0].pruned_at_ms is not None:
         raise no_longer_retained(process_id)
-    return row.pid
+    return rows[0].pid
 
 
 def event_key(pid: int, sequence: int) -> int:

@@ -68,6 +68,7 @@ CREATE TABLE process_wake (                  -- the outbox: committed with its e
     delivery BLOB NOT NULL
 );
 CREATE INDEX process_wake_open ON process_wake (key) WHERE acked = 0;
+CREATE INDEX process_wake_lost ON process_wake (key) WHERE state = 'discarded';
 CREATE INDEX process_wake_by_batch ON process_wake (batch_id) WHERE batch_id IS NOT NULL;
 CREATE TABLE process_grant (
     session_id TEXT NOT NULL,
