@@ -118,6 +118,8 @@ class TurnPlugins:
 
         States of plugins that the agent has no longer are kept: it may have them again.
         """
+        if not self._all:
+            return None
         states = {
             **self._committed,
             **{id_: state for id_, state in self._states().items() if state is not None},

@@ -263,6 +263,8 @@ class TurnCourse:
 
     async def _past_after_hooks(self, conclusion: TurnConclusion) -> TurnConclusion:
         """Show the end of the turn to the plugins; what goes wrong there is an issue of the turn."""
+        if not self._plugins.overriding("after_turn"):
+            return conclusion
         summary = TurnSummary(
             turn_id=conclusion.turn_id,
             text=conclusion.text,
