@@ -1,7 +1,8 @@
 """Lash beside LangGraph, DBOS and the OpenAI Agents SDK: `make bench-peers` (`ARGS=--long` for longer histories).
 
-Four questions, each put to each system in a process of its own: what a turn costs as the history grows, how fast
-durable steps are, what a crash inside a tool call repeats, and what the import weighs. Every table has the raw
+Five questions, each put to each system in a process of its own: what a turn costs as the history grows, how fast
+durable steps are, what a crash inside a tool call repeats, what the import weighs, and how fast the programs of a
+model run (beside pydantic-monty and smolagents). Every table has the raw
 baseline of its own run; only ratios and counts are worth comparing between machines. The peers are driven through
 their documented interfaces at their durable settings, which the `with_*` modules name; the models are scripts of
 each system's own kind, so that nothing here talks to a network.
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from peers import fsyncs
 from peers.children import ChildFailedError, run
-from peers.systems import CHARGERS, STEPPERS, TALKERS, WEIGHED
+from peers.systems import CHARGERS, LANGUAGES, STEPPERS, TALKERS, WEIGHED
 from reporting import Report
 
 SIZES = (10, 100, 300)
@@ -27,8 +28,8 @@ SIZES = (10, 100, 300)
 LONG_SIZES = (*SIZES, 1_000)
 # Whatever the user has set: no peer reports its runs to anybody from here.
 QUIET = {"LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
-SECTIONS = ("weight", "crash", "steps", "turns")
-SHOWN = ("langgraph", "langgraph-checkpoint-sqlite", "openai-agents", "dbos", "lash-runtime")
+SECTIONS = ("weight", "crash", "steps", "turns", "languages")
+SHOWN = ("langgraph", "langgraph-checkpoint-sqlite", "openai-agents", "dbos", *LANGUAGES, "lash-runtime")
 
 
 class Comparison:
@@ -74,6 +75,11 @@ class Comparison:
     def weight(self) -> None:
         for label in WEIGHED:
             self.measure("weight", label)
+
+    def languages(self) -> None:
+        """Run the same programs in lashlang and in each other language."""
+        for label in LANGUAGES:
+            self.measure("languages", label)
 
     def crash(self) -> None:
         """Let each toy agent die inside its tool, then let a second process recover it."""
@@ -126,6 +132,8 @@ def main() -> None:
             comparison.steps()
         if "turns" in asked:
             comparison.turns(LONG_SIZES if options.long else SIZES)
+        if "languages" in asked:
+            comparison.languages()
     report.finish()
 
 

@@ -29,6 +29,9 @@ STEPPERS = {
     "DBOS, file in WAL mode": ("dbos", "wal"),
 }
 
+# Other languages for programs that models write.
+LANGUAGES = ("pydantic-monty", "smolagents")
+
 # The imports that its documentation starts with, and the distributions to install for them.
 WEIGHED = {
     "lash": ("import lash; lash.open", ("lash-runtime",)),
