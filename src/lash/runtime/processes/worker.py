@@ -135,7 +135,6 @@ class ProcessWorker:
 
     async def _look_once(self) -> None:
         """Begin to run what is ready, page by page, as far as there are places."""
-        await self._services.database.durable_waits.resolve_due()
         registry, after = self._services.database.process_registry, None
         while len(self._tasks) < self._max_concurrent:
             page = await registry.list_ready_processes(
