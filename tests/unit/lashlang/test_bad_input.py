@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import Random
 from typing import Any
 
@@ -9,7 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lashlang import LangError, Limits, Ok, compile_program, run, surface_of_tools
+from lashlang import (
+    LATER,
+    Execution,
+    Frame,
+    HostError,
+    LangError,
+    Limits,
+    Ok,
+    compile_program,
+    drive,
+    run,
+    surface_of_tools,
+)
 
 SURFACE = surface_of_tools(["get"], "processes", "sleep", "process_signals")
 LIMITS = Limits(fuel=100_000, memory_bytes=8 * 1024 * 1024)
@@ -51,6 +64,12 @@ def noise(size: int) -> str:
     return " ".join(random.choice(words) for _ in range(size // 3))
 
 
+def _cyclic() -> list[Any]:
+    loop: list[Any] = [1]
+    loop.append({"again": loop})
+    return loop
+
+
 HUGE: dict[str, tuple[str, str | None]] = {
     "a megabyte of nonsense": (noise(1_000_000), None),
     "a megabyte of one word": ("a" * 1_000_000, "undefined_variable"),
@@ -59,7 +78,7 @@ HUGE: dict[str, tuple[str, str | None]] = {
     "nested braces": ("{ a: " * 100_000, "nesting_too_deep"),
     "nested blocks": ("if true { " * 100_000, "nesting_too_deep"),
     "a thousand terms": ("submit " + " + ".join(["1"] * 1_000), "finished"),
-    "five thousand terms": ("submit " + " + ".join(["1"] * 5_000), None),
+    "five thousand terms": ("submit " + " + ".join(["1"] * 5_000), "expression_too_large"),
     "prefixes": ("submit " + "not " * 100_000 + "true", None),
     "fields": ("x = null\nsubmit x" + ".a" * 100_000, None),
     "many statements": ("x = 1\n" * 20_000 + "submit x", "finished"),
@@ -123,6 +142,70 @@ def test_variables_of_a_session_are_checked_like_any_host_value(value: Any) -> N
     else:
         told = (result.state, "x")
     assert told in (("invalid_host_value", "x"), ("finished", "x"))
+
+
+HOSTS: dict[str, tuple[Any, str]] = {
+    "a cyclic list": (_cyclic(), "invalid_host_value"),
+    "half of a surrogate pair": ("\ud83d", "invalid_host_value"),
+    "a subclass of a dict": (type("Row", (dict,), {})(a=1), "invalid_host_value"),
+    "a subclass of a text": ([type("Text", (str,), {})("x")], "invalid_host_value"),
+    "a generator": ((n for n in range(3)), "invalid_host_value"),
+    "a text of 100 MB": ("x" * 100_000_000, "memory_exhausted"),
+    "100 MB of parts": ([["x" * 1_000] * 1_000] * 100, "memory_exhausted"),
+    "a million records": ([{"n": 1}] * 1_000_001, "invalid_host_value"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_host_that_answers_badly_is_told_by_a_code(name: str) -> None:
+    value, code = HOSTS[name]
+    result = run("x = await tools.get({})?\nsubmit 1", lambda _: Ok(value), surface=SURFACE, limits=LIMITS)
+    assert result.error is not None
+    assert result.error.code == code
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.0, 1e308])
+def test_odd_numbers_of_a_host_are_numbers(number: float) -> None:
+    source = "x = await tools.get({})?\nsubmit [x + 1 == x, to_string(x), [x]]"
+    result = run(source, lambda _: Ok(number), surface=SURFACE, limits=LIMITS)
+    assert result.state == "finished"
+    finite = number == number and abs(number) < float("inf")
+    assert (result.value[2] == [None]) is not finite
+
+
+def test_host_that_raises_fails_its_effect_or_goes_through_to_the_caller() -> None:
+    def refuses(_: object) -> Ok:
+        raise HostError("not today")
+
+    def breaks(_: object) -> Ok:
+        raise ZeroDivisionError("a bug of the host")
+
+    source = "x = await tools.get({})\nsubmit x.error"
+    assert run(source, refuses, surface=SURFACE, limits=LIMITS).value == "not today"
+    with pytest.raises(ZeroDivisionError, match="a bug of the host"):
+        run(source, breaks, surface=SURFACE, limits=LIMITS)
+
+
+async def test_host_that_never_answers_can_be_left_and_the_program_goes_on_elsewhere() -> None:
+    asked = asyncio.Event()
+
+    async def hangs(effect: object) -> Ok:
+        asked.set()
+        await asyncio.Event().wait()
+        return Ok()
+
+    code = compile_program("x = await tools.get({ n: 1 })?\nsubmit x", SURFACE)
+    execution = Execution(code, limits=LIMITS)
+    task = asyncio.ensure_future(drive(execution, hangs))
+    await asked.wait()
+    frame = Frame.of(execution).to_bytes()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    again = Frame.from_bytes(frame).resume(code, limits=LIMITS)
+    again.answer(Ok("late"))
+    again.advance(lambda _: LATER)
+    assert again.value == "late"
 
 
 def test_the_same_text_compiles_again_after_it_failed() -> None:

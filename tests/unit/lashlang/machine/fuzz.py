@@ -94,9 +94,10 @@ def main() -> int:
     for seed in range(args.first, args.first + args.programs):
         told = len(fuzz.differences)
         fuzz.one(seed)
-        print(
-            *fuzz.differences[told:], sep="\n", end="\n" if len(fuzz.differences) > told else "", flush=True
-        )
+        for difference in fuzz.differences[told:]:
+            print(difference, flush=True)
+        if (seed + 1) % 500 == 0:
+            print(f"up to {seed + 1}: {len(fuzz.differences)} differences", file=sys.stderr, flush=True)
     fuzz.close()
     for name, count in sorted(fuzz.met.items()):
         print(f"{count:>9,}  {name}")

@@ -72,8 +72,22 @@ def test_attempts_leak_nothing(number: int) -> None:
 def test_there_are_enough_attempts_and_half_of_them_run() -> None:
     states = [attempt(source)[0] for source in ATTEMPTS]
     ran = sum(state != "refused" for state in states)
-    assert len(ATTEMPTS) >= 300
+    assert len(ATTEMPTS) == len(set(ATTEMPTS)) >= 300
     assert ran * 2 >= len(ATTEMPTS)
+
+
+PROBES = [
+    "__subclasses__", "__globals__", "__wrapped__", "__import__", "__class__", "__mro__", "__builtins__", "f_builtins",
+    "f_globals", "gi_frame", "tb_frame", "{0.__class__.__mro__}", "{0.__wrapped__.__globals__}", "eval", "open",
+    "getattr", "import", "lambda", "{:>1000000000}", "while true", "range(", "s + s", "json_parse", "constructor",
+    "prototype",
+]  # fmt: skip
+"""What was probed in other engines when this one was designed, and what broke them."""
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_every_probe_that_other_engines_were_given_is_among_the_attempts(probe: str) -> None:
+    assert any(probe in source for source in ATTEMPTS)
 
 
 GENERATED = """
