@@ -300,7 +300,7 @@ async def test_cancel_ends_a_turn_that_waits_for_a_person(url: str) -> None:
         withdrawn = await runtime.approvals.get(approval.id)
         assert await runtime.approvals.list() == []
     assert withdrawn.answer is not None
-    assert (withdrawn.state, withdrawn.answer.reason) == ("denied", "the turn was cancelled")
+    assert (withdrawn.state, withdrawn.answer.reason) == ("denied", "the turn was ended")
     assert payments.paid == []
 
 

@@ -168,7 +168,7 @@ class ToolBatches:
         )
 
     async def withdraw(self, batch: ToolBatch, recorded: Collection[str]) -> None:
-        """Take back what was asked of people about the calls of a cancelled turn that have not begun."""
+        """Stop what was started for the calls of a cancelled turn that have not ended."""
         for envelope in batch.envelopes.values():
             if envelope.replay_key not in recorded:
                 await self.calls.withdraw(envelope)

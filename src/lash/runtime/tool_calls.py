@@ -147,8 +147,7 @@ class ToolCalls:
         return outcome.result
 
     async def withdraw(self, envelope: RuntimeEffectEnvelope) -> None:
-        """Take back what was asked of people about a call that is not begun any more."""
-        await self._approvals.withdraw(prepared_call(envelope))
+        """Stop what was started for a call that is not begun any more."""
         await self._stop_children(envelope)
 
     def announce(self, result: CompletedToolCall, args: dict[str, Json], *, replayed: bool) -> None:

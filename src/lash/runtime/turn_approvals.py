@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.contracts import EffectParked
+from lash.contracts import DurableWaits, EffectParked
 from lash.errors import LashError
 from lash.runtime.activity_bus import TurnActivities
 from lash.runtime.approvals import (
@@ -89,17 +89,6 @@ class TurnApprovals:
             raise EffectParked([key])
         self._answers[call.call_id] = approval.answer
         self._announce_answer(approval, approval.answer)
-
-    async def withdraw(self, call: PreparedToolCall) -> None:
-        """Take back the question about a call of a turn that is cancelled: nobody need answer it any more."""
-        waits = self._services.database.durable_waits
-        key = approval_key(self._session_id, self._turn_id, call.call_id)
-        record = await waits.get_wait(key)
-        if record is not None and not record.is_resolved:
-            answer = ApprovalAnswer(
-                decision="denied", args_hash=args_hash(call.args), reason="the turn was cancelled"
-            )
-            await waits.resolve_wait(key, plain(answer))
 
     def answer(self, call: PreparedToolCall) -> ApprovalAnswer | None:
         """Return what was said of a call that has passed its gate; None when nobody had to be asked."""
@@ -185,6 +174,22 @@ class TurnApprovals:
             ),
             f"tool:{approval.question.call_id}",
         )
+
+
+async def withdraw_open(waits: DurableWaits, session_id: str, turn_id: str) -> None:
+    """Take back what a turn that was ended has asked of people: nobody need answer it any more."""
+    after: str | None = None
+    while page := await waits.list_waits(
+        kind="approval", scope_key=approvals_scope(session_id), after=after, limit=100
+    ):
+        after = page[-1].key
+        for record in page:
+            question = approval_of(record).question
+            if question.turn_id == turn_id or question.turn_id.startswith(f"{turn_id}:agent-frame:"):
+                answer = ApprovalAnswer(
+                    decision="denied", args_hash=question.args_hash, reason="the turn was ended"
+                )
+                await waits.resolve_wait(record.key, plain(answer))
 
 
 def with_edit_told(result: CompletedToolCall, answer: ApprovalAnswer | None) -> CompletedToolCall:

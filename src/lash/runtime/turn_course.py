@@ -29,6 +29,7 @@ from lash.runtime.injections import Injections
 from lash.runtime.plugin_hooks import TurnPlugins
 from lash.runtime.resident import ResidentSession
 from lash.runtime.services import RuntimeServices
+from lash.runtime.turn_approvals import withdraw_open
 from lash.runtime.turn_commit import TurnOutcome
 from lash.runtime.turn_effects import TurnEffects
 from lash.runtime.turn_hooks import TurnHooks
@@ -146,6 +147,9 @@ class TurnCourse:
         legs = await self._legs()
         conclusion = joined(legs, self._claimed.turn_id)
         conclusion = await self._past_after_hooks(conclusion)
+        if conclusion.stop is not None:
+            waits = self._parts.services.database.durable_waits
+            await withdraw_open(waits, self._resident.session_id, self._claimed.turn_id)
         return TurnOutcome(
             legs=tuple(legs),
             conclusion=conclusion,
