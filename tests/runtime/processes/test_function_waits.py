@@ -271,3 +271,24 @@ async def test_the_first_of_several_is_the_same_one_again(url: str) -> None:
         await handle.resolve("go")
         assert await handle.result(timeout=60) == "b"
         assert winners == ["b", "b"]
+
+
+async def test_a_function_is_not_let_go_of_before_all_of_it_waits(url: str) -> None:
+    async def hop(number: int) -> int:
+        return number + 1
+
+    @lash.process
+    async def busy(ctx: lash.ProcessContext) -> int:
+        async def chain() -> int:
+            number = 0
+            for _ in range(5):
+                (number,) = await asyncio.gather(ctx.step(hop, number, effect="read_only"))
+            await ctx.sleep(3600)
+            return number
+
+        return sum(await asyncio.gather(ctx.wait("x", output=int), chain()))
+
+    async with lash.open(url, busy, process_grace_ms=0) as runtime:
+        handle = await runtime.processes.start(busy)
+        on = await parked(runtime, handle.id)
+        assert [key.split(":")[0] for key in on] == ["wait", "timer"]

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from lash.contracts import RuntimeEffectLocalExecutor
@@ -22,6 +21,7 @@ from lash.errors import ErrorRecord, LashError
 from lash.runtime.processes.awaiting import Resolved, find_resolved, first_resolved
 from lash.runtime.processes.engine import ProcessParked, ProcessRun
 from lash.runtime.processes.operations import History, Operation, Places
+from lash.runtime.processes.quiet import Quiet
 from lash.runtime.processes.replay_order import ReplayOrder
 from lash.values import (
     AwaitEvent,
@@ -72,12 +72,9 @@ class FunctionRun:
         self._history = History(self.process_id, recorded)
         self._order = ReplayOrder(self._history.ranks)
         self._next_rank = max(self._history.ranks, default=-1) + 1
-        self._grace_s = grace_s
-        self._busy = 0  # operations under way; those that wait are among them
-        self._waiting: dict[object, tuple[str, ...]] = {}
+        self._quiet = Quiet(grace_s, self._park)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._interrupts: set[asyncio.Future[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
         self._cancel_delivered = False
         self._stopped: asyncio.Future[BaseException] | None = None
 
@@ -102,8 +99,7 @@ class FunctionRun:
             return await self._result_of(main)
         finally:
             unsubscribe()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._quiet.close()
             if not stopped.done():
                 stopped.set_result(FunctionDropped("its run is over"))
             await self._let_go(main)
@@ -159,8 +155,7 @@ class FunctionRun:
         """
 
         async def run(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
-            with self._doing():
-                value = await body()
+            value = await body()
             return AwaitEventOutcome(value={"value": value, "rank": self._take_rank()})
 
         def cancelled() -> RuntimeEffectOutcome:
@@ -185,7 +180,7 @@ class FunctionRun:
             # Looked at before it counts as waiting: however short the grace, what is over is found.
             found = await find_resolved(database, keys)
             if found is None:
-                with self._waiting_for(keys):
+                with self._quiet.waiting(keys):
                     found = await first_resolved(database, keys)
             return {"key": found.key, "value": found.value, "timed_out": found.timed_out}
 
@@ -202,8 +197,7 @@ class FunctionRun:
         """Return how a step ended: recorded, or as it ends now."""
 
         async def run(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
-            with self._doing():
-                result = await body()
+            result = await body()
             return ToolCallOutcome(result=result.replace(rank=self._take_rank()))
 
         def cancelled() -> RuntimeEffectOutcome:
@@ -234,7 +228,7 @@ class FunctionRun:
         """Run or replay a process command; what it refuses is the function's to handle."""
         self._check_open()
         recorded = self._recorded(operation)
-        with self._doing():
+        with self._quiet.doing():
             if not recorded:
                 await self.guarded(self.context.drain())
             try:
@@ -260,17 +254,17 @@ class FunctionRun:
         )
         envelope = RuntimeEffectEnvelope(invocation, command)
         recorded = self._recorded(operation)
-        if recorded:
-            rank = self._history.rank(operation)
+        with self._quiet.doing():
+            rank = self._history.rank(operation) if recorded else None
             if rank is not None:
                 await self._order.turn(rank)
                 self._check_open()
-        must_stop = self.context.cancellation.cancelled and not self._cancel_delivered
-        if not recorded and cancelled is not None and must_stop:
-            return await self._execute(operation, envelope, _always(cancelled))
-        if recorded or cancelled is None:
-            return await self._execute(operation, envelope, run)
-        return await self._interruptible(operation, envelope, run, cancelled)
+            must_stop = self.context.cancellation.cancelled and not self._cancel_delivered
+            if not recorded and cancelled is not None and must_stop:
+                return await self._execute(operation, envelope, _always(cancelled))
+            if recorded or cancelled is None:
+                return await self._execute(operation, envelope, run)
+            return await self._interruptible(operation, envelope, run, cancelled)
 
     async def _interruptible(
         self,
@@ -317,10 +311,11 @@ class FunctionRun:
 
     async def guarded(self, work: Awaitable[T]) -> T:
         """Return what the machinery gives; its failure is not the function's to see."""
-        try:
-            return await work
-        except LashError as problem:
-            raise self._break(problem) from problem
+        with self._quiet.doing():
+            try:
+                return await work
+            except LashError as problem:
+                raise self._break(problem) from problem
 
     @property
     def runtime_scope(self) -> RuntimeScope:
@@ -365,41 +360,8 @@ class FunctionRun:
         self._next_rank += 1
         return rank
 
-    @contextmanager
-    def _doing(self) -> Iterator[None]:
-        """Note that something is being done."""
-        self._busy += 1
-        self._look()
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._look()
-
-    @contextmanager
-    def _waiting_for(self, wait_keys: Sequence[str]) -> Iterator[None]:
-        """Note that something which is being done only waits."""
-        token = object()
-        self._waiting[token] = tuple(wait_keys)
-        self._look()
-        try:
-            yield
-        finally:
-            del self._waiting[token]
-            self._look()
-
-    def _look(self) -> None:
-        """Start the grace anew if everything waits, and stop it if something is done."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._waiting and self._busy == len(self._waiting):
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._grace_s, self._park)
-
-    def _park(self) -> None:
-        keys = dict.fromkeys(key for keys in self._waiting.values() for key in keys)
-        self._stop(ProcessParked(tuple(keys)))
+    def _park(self, keys: tuple[str, ...]) -> None:
+        self._stop(ProcessParked(keys))
 
 
 class MachineryFailed(Exception):
