@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import lash
+import lash.runtime.code  # the processes of the matrix are forked of one that has it loaded
+import lash.runtime.triggers.program_triggers
 from lash.testing import ScriptedModel, reply
 from lash.testing.crash_matrix import CrashMatrix, CrashRun
 from lash.values import TokenUsage

@@ -16,6 +16,7 @@ from lash.testing import reply
 from lash.values import (
     AssistantReasoningDelta,
     AssistantTextDelta,
+    AttachmentPart,
     CodeBlockCompleted,
     CodeBlockStarted,
     ModelAttemptReset,
@@ -278,3 +279,23 @@ async def test_code_options_are_refused_where_they_could_not_work():
     with pytest.raises(lash.LashError) as caught:
         lash.Agent("a", model="local:smollm2", code=lash.CodeOptions())
     assert caught.value.code == "agent_invalid"
+
+
+async def test_a_picture_that_a_program_prints_is_shown_to_the_model(url):
+    @lash.tool(effect="read_only")
+    async def draw(name: str) -> lash.Attachment:
+        """Draw something."""
+        return lash.Attachment(b"picture of " + name.encode(), "image/png", label=name)
+
+    agent = code_agent(
+        'p = await tools.draw({ name: "cat" })?\nq = await tools.draw({ name: "dog" })?\nprint p',
+        "submit 1",
+        tools=[draw],
+    )
+    async with lash.open(url, agent) as runtime:
+        session = await runtime.session("s")
+        await session.turn("go")
+        output = (await session.history())[2]
+    (shown,) = [part.ref for part in output.parts if isinstance(part, AttachmentPart)]
+    assert shown.label == "cat"
+    assert list(agent.model.requests[1].attachments.values()) == [b"picture of cat"]

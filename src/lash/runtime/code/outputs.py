@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lash.errors import LashError
 from lash.runtime.attachments import SessionAttachments
 from lash.values import WHOLE_RESULT_LABEL, AttachmentCreateMeta, AttachmentRef, Json
 
 PREVIEW_CHARS = 10_000
+_IMAGES_MAX = 8
 _MEDIA_TYPE = "text/plain; charset=utf-8"
 
 
@@ -21,11 +23,13 @@ class Outputs:
         shown: What the model sees, one text for each output.
         cut: For each output that was cut: `output` (its index), `chars`, `attachment` (where the whole is).
         kept: The attachments that hold the whole ones.
+        images: Pictures that were printed: the model gets to see them.
     """
 
     shown: tuple[str, ...]
     cut: tuple[dict[str, Json], ...]
     kept: tuple[AttachmentRef, ...]
+    images: tuple[AttachmentRef, ...]
 
 
 async def outputs_of(printed: Sequence[Json], attachments: SessionAttachments) -> Outputs:
@@ -44,7 +48,40 @@ async def outputs_of(printed: Sequence[Json], attachments: SessionAttachments) -
             kept.append(ref)
             text = preview(text)
         shown.append(text)
-    return Outputs(tuple(shown), tuple(cut), tuple(kept))
+    return Outputs(tuple(shown), tuple(cut), tuple(kept), await _images(printed, attachments))
+
+
+async def _images(printed: Sequence[Json], attachments: SessionAttachments) -> tuple[AttachmentRef, ...]:
+    """Return the pictures in what was printed, as tools give them: `{ attachment: { id, media_type, … } }`."""
+    found: dict[str, AttachmentRef] = {}
+    for image_id in _image_ids(printed):
+        if image_id in found or len(found) == _IMAGES_MAX:
+            continue
+        try:
+            meta = (await attachments.get(image_id)).meta
+        except LashError as problem:
+            if problem.retryable:
+                raise
+            continue  # a record that only looks like one
+        if meta.media_type.startswith("image/"):
+            found[image_id] = meta
+    return tuple(found.values())
+
+
+def _image_ids(value: Json) -> Iterator[str]:
+    match value:
+        case {"attachment": {"id": str(image_id), "media_type": str(media_type)}} if media_type.startswith(
+            "image/"
+        ):
+            yield image_id
+        case dict():
+            for item in value.values():
+                yield from _image_ids(item)
+        case list() | tuple():
+            for item in value:
+                yield from _image_ids(item)
+        case _:
+            return
 
 
 def output_text(value: Json) -> str:

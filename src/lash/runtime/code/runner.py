@@ -313,6 +313,7 @@ class TurnPrograms:
         return ExecResponse(
             observations=outputs.shown,
             observation_truncation=outputs.cut,
+            printed_images=outputs.images,
             tool_calls=tuple(plain(call) for call in program.calls),
             error=str(error) if error is not None else failed,
             terminal_finish=None if end is None else plain(end),
