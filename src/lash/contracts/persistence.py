@@ -52,6 +52,13 @@ class AttachmentManifest(Protocol):
         """
         ...
 
+    async def find_named(self, attachment_ids: Sequence[str]) -> list[str]:
+        """Return those of the attachments that a row of any session names, committed or not, in order of their ids.
+
+        Whoever holds the bytes outside the database asks this before it lets go of any.
+        """
+        ...
+
     async def forget(self, attachment_id: str) -> None:
         """Delete the rows of an attachment; unknown ids are fine."""
         ...

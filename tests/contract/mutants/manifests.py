@@ -130,3 +130,18 @@ mutant(
     "refused_commits_stamp_no_attachments",
     (f"{COMMIT}:commit", _stamps_anyway),
 )
+
+
+def _uncommitted_only(original: Any) -> Any:
+    async def find(self: Any, attachment_ids: Any) -> Any:
+        waiting = {row.attachment_id for row in await self.list_uncommitted(2**62)}
+        return sorted(waiting.intersection(attachment_ids))
+
+    return find
+
+
+mutant(
+    "only what waits for a commit is named",
+    "attachments_that_any_session_names_are_told",
+    (f"{MANIFEST}:MemoryManifest.find_named", _uncommitted_only),
+)

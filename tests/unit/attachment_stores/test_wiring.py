@@ -50,6 +50,44 @@ async def test_a_deleted_session_takes_the_bytes_along_that_nobody_else_names(
         await database.close()
 
 
+class Interrupted(FileAttachmentStore):
+    """A store at which another session stores the same bytes in the moment before they are deleted."""
+
+    async def delete(self, attachment_id: str) -> bool:
+        await self.before_delete()
+        return await super().delete(attachment_id)
+
+    async def before_delete(self) -> None: ...
+
+
+async def test_bytes_that_another_session_comes_to_name_meanwhile_stay(url: str, tmp_path: Path) -> None:
+    store = Interrupted(tmp_path / "attachments")
+    database = open_database(url, attachments=store)
+    await database.connect()
+    ref = await store.put(b"abc", TEXT)
+
+    async def name(session_id: str) -> None:
+        intent = AttachmentIntent(
+            attachment_id=ref.id, session_id=session_id, canonical_uri="", intent_at_ms=1
+        )
+        await database.runtime_persistence(session_id).record_intent(intent)
+
+    async def another_session_comes() -> None:
+        await name("two")
+        assert await store.put(b"abc", TEXT) == ref
+
+    store.before_delete = another_session_comes  # type: ignore[method-assign]  # it happens in between
+    try:
+        for session_id in ("one", "two"):
+            await database.session_catalog.admit_session(session_id, agent="helper")
+        await name("one")
+        deletion = await database.session_catalog.delete_session("one")
+        assert deletion.attachment_count == 0
+        assert (await store.get(ref.id)).data == b"abc"
+    finally:
+        await database.close()
+
+
 async def test_a_runtime_keeps_attachments_where_it_is_told(tmp_path: Path) -> None:
     store = FileAttachmentStore(tmp_path / "attachments")
     agent = lash.Agent("helper", model=ScriptedModel(["a fine picture"]))

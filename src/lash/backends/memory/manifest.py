@@ -34,6 +34,11 @@ class MemoryManifest:
         left = [row for row in self._tables.manifest.values() if is_left_over(row, older_than_ms)]
         return sorted(left, key=lambda row: (row.intent_at_ms, row.attachment_id, row.session_id))
 
+    async def find_named(self, attachment_ids: Sequence[str]) -> list[str]:
+        """Return those of the attachments that a row of any session names; see `AttachmentManifest`."""
+        named = {key[1] for key in self._tables.manifest}
+        return sorted(named.intersection(attachment_ids))
+
     async def forget(self, attachment_id: str) -> None:
         """Delete the rows of an attachment, of every session; see `AttachmentManifest`."""
         for key in [key for key in self._tables.manifest if key[1] == attachment_id]:

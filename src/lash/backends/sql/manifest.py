@@ -8,6 +8,7 @@ from typing import Literal
 from lash.backends.sql.engine import Query, Tx
 from lash.backends.sql.manifest_rows import (
     FIND_ENTRY,
+    FIND_NAMED,
     FORGET_ATTACHMENT,
     OPEN_ENTRIES,
     PUT_ENTRY,
@@ -74,6 +75,16 @@ class AttachmentRows:
 
         async def script(tx: Tx) -> list[AttachmentManifestEntry]:
             return [row.entry() for row in await tx.fetch_all(ManifestRow, OPEN_ENTRIES, older_than_ms)]
+
+        return await self._store.read(script)
+
+    async def find_named(self, attachment_ids: Sequence[str]) -> list[str]:
+        """Return those of the attachments that a row of any session names."""
+        for attachment_id in attachment_ids:
+            check_text(attachment_id, what="attachment id")
+
+        async def script(tx: Tx) -> list[str]:
+            return sorted(set(await tx.fetch_all(str, FIND_NAMED, json_list(attachment_ids))))
 
         return await self._store.read(script)
 

@@ -37,5 +37,8 @@ PUT_ENTRY = """INSERT INTO attachment_manifest (sid, attachment_id, canonical_ur
     VALUES (?, ?, ?, ?, ?) ON CONFLICT (sid, attachment_id) DO UPDATE SET
     canonical_uri = excluded.canonical_uri, intent_at_ms = excluded.intent_at_ms"""
 FORGET_ATTACHMENT = "DELETE FROM attachment_manifest WHERE attachment_id = ?"
+FIND_NAMED = (
+    "SELECT attachment_id FROM attachment_manifest WHERE attachment_id IN (SELECT value FROM json_each(?))"
+)
 STAMP_ATTACHMENTS = """UPDATE attachment_manifest SET committed_at_ms = ?
     WHERE sid = ? AND committed_at_ms IS NULL AND attachment_id IN (SELECT value FROM json_each(?))"""

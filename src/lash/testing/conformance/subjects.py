@@ -92,5 +92,9 @@ class WithoutManifest:
         """Return nothing: nothing is kept."""
         return []
 
+    async def find_named(self, attachment_ids: Sequence[str]) -> list[str]:
+        """Return nothing: nothing is kept."""
+        return []
+
     async def forget(self, attachment_id: str) -> None:
         """Do nothing: there is nothing."""

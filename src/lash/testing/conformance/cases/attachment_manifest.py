@@ -113,3 +113,18 @@ async def refused_commits_stamp_no_attachments(trial: Trial[RuntimePersistence])
     expect_equal(await _waiting(store), [("root", "a1")], "the row after the refusal")
     await store.forget("nowhere")
     expect_equal(len(await _waiting(store)), 1, "forgetting an unknown id is fine")
+
+
+@case(Contract.RUNTIME_PERSISTENCE, rule="R-43", needs=KEEPS)
+async def attachments_that_any_session_names_are_told(trial: Trial[RuntimePersistence]) -> None:
+    """Committed or not, of this session or another: whoever deletes bytes elsewhere has to know."""
+    store = trial.subject
+    await store.record_intent(intent("waits"))
+    await store.record_intent(intent("kept", session_id="other"))
+    await store.commit_refs("other", ["kept"])
+    await store.record_intent(intent("gone"))
+    await store.forget("gone")
+    asked = ["waits", "kept", "gone", "never"]
+    expect_equal(await store.find_named(asked), ["kept", "waits"], "the attachments that somebody names")
+    expect_equal(await store.find_named(["never"]), [], "one that nobody names")
+    expect_equal(await store.find_named([]), [], "none that are asked for")
