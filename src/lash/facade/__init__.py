@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lash.facade.opening import open
-    from lash.facade.processes import Processes, ProcessHandle
+    from lash.facade.process_handle import ProcessHandle
+    from lash.facade.processes import Processes
     from lash.facade.runtime import Runtime
     from lash.facade.session import Accepted, Session
     from lash.facade.turn import Turn, TurnResult
@@ -16,7 +17,7 @@ __all__ = ["Accepted", "ProcessHandle", "Processes", "Runtime", "Session", "Turn
 
 _HOME_OF = {
     "Accepted": "lash.facade.session",
-    "ProcessHandle": "lash.facade.processes",
+    "ProcessHandle": "lash.facade.process_handle",
     "Processes": "lash.facade.processes",
     "Runtime": "lash.facade.runtime",
     "Session": "lash.facade.session",

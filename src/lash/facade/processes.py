@@ -1,13 +1,15 @@
-"""Processes as the host has them: `runtime.processes`, and the handle of one."""
+"""Processes as the host has them: `runtime.processes`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from lash.agents import Agent, ProcessDefinition
 from lash.errors import LashError
+from lash.facade.portal import refuse_on_running_loop
+from lash.facade.process_handle import ProcessHandle
 from lash.runtime.processes import (
     ProcessEnvironment,
     StartPlan,
@@ -46,61 +48,12 @@ if TYPE_CHECKING:
     from lash.facade.runtime import Runtime
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 _Events: TypeAlias = list[ProcessEvent]  # `list` is a method below
 
 _PAGE = 200
 _LOOK_AROUND_MS = 1_000
-
-
-class ProcessHandle(Generic[R]):
-    """A process, as somebody outside of it has it. `await` it for its result."""
-
-    def __init__(self, processes: Processes, process_id: str, plan: StartPlan | None = None) -> None:
-        self._processes = processes
-        self._plan = plan
-        self.id = process_id
-
-    def __repr__(self) -> str:
-        return f"<ProcessHandle {self.id}>"
-
-    def __await__(self) -> Generator[Any, None, R]:
-        return self.result().__await__()
-
-    async def result(self, *, timeout: float | None = None) -> R:
-        """Return what the process ended with, once it is over, whoever runs it; see `Processes.wait`."""
-        value = await self._processes.wait(self.id, timeout=timeout)
-        if self._plan is not None:
-            return self._plan.convert(value)  # type: ignore[no-any-return]  # of the definition's return type
-        return await self._processes.converted(self.id, value)  # type: ignore[no-any-return]  # the same
-
-    async def status(self) -> ProcessRecord:
-        """Return the process as it is now."""
-        return await self._processes.get(self.id)
-
-    async def events(self, after: int = 0) -> list[ProcessEvent]:
-        """Return its events after a sequence number."""
-        return await self._processes.events(self.id, after=after)
-
-    def watch(self, after: int = 0) -> AsyncIterator[ProcessEvent]:
-        """Yield its events after a sequence number, as they come, until it is over."""
-        return self._processes.watch(self.id, after=after)
-
-    async def cancel(self, reason: str | None = None) -> ProcessRecord:
-        """Ask it to stop."""
-        return await self._processes.cancel(self.id, reason)
-
-    async def signal(self, name: str, payload: Any = None, *, signal_id: str | None = None) -> ProcessEvent:
-        """Send it a signal, for its `ctx.signal(name)`."""
-        return await self._processes.signal(self.id, name, payload, signal_id=signal_id)
-
-    async def send(self, text: str, *, idempotency_key: str | None = None) -> None:
-        """Say something to it, when it is an agent: it enters its running turn, or begins another one."""
-        await self._processes.send(self.id, text, idempotency_key=idempotency_key)
-
-    async def resolve(self, key: str, value: Any = None) -> WaitResolution:
-        """Resolve its `ctx.wait(key)`."""
-        return await self._processes.resolve(self.id, key, value)
 
 
 class Processes:
@@ -214,6 +167,26 @@ class Processes:
         registration = await plan.complete()
         await self._registry.register_process(registration, grants=_grants(owner, plan.descriptor))
         return ProcessHandle(self, registration.id, plan)
+
+    def start_sync(
+        self,
+        work: ProcessDefinition[R] | Any,
+        *args: Any,
+        id: str | None = None,
+        session: str | None = None,
+        label: str | None = None,
+        wake: bool = False,
+        **kwargs: Any,
+    ) -> ProcessHandle[R]:
+        """Start a process; for scripts. See `start`."""
+        return self.call_sync(
+            self.start(work, *args, id=id, session=session, label=label, wake=wake, **kwargs)
+        )
+
+    def call_sync(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of these methods from a script, such as `call_sync(processes.cancel(id))`."""
+        refuse_on_running_loop("call_sync")
+        return self._runtime.call_sync(work)
 
     # ---- looking
 

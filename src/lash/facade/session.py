@@ -12,7 +12,7 @@ from lash.errors import LashError
 from lash.facade.branches import Branches
 from lash.facade.input import InputLike, turn_input
 from lash.facade.portal import refuse_on_running_loop
-from lash.facade.processes import ProcessHandle
+from lash.facade.process_handle import ProcessHandle
 from lash.facade.results import result_of_receipt
 from lash.facade.turn import Turn, TurnResult
 from lash.runtime import COMPACTION_OPTION, SessionPaths, SessionWatch, messages_of

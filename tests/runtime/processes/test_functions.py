@@ -104,3 +104,15 @@ async def test_steps_run_once_over_a_wait_that_outlives_the_run(url: str) -> Non
         await handle.resolve("more", "bcd")
         assert await handle.result(timeout=30) == [1, 3]
         assert calls == ["a", "bcd"]
+
+
+def test_a_script_starts_and_waits_without_an_event_loop(sqlite_url: str) -> None:
+    @lash.process
+    async def double(ctx: lash.ProcessContext, number: int) -> int:
+        return 2 * number
+
+    with lash.open(sqlite_url, double) as runtime:
+        handle = runtime.processes.start_sync(double, 21, id="answer")
+        assert handle.result_sync(timeout=60) == 42
+        record = runtime.processes.call_sync(runtime.processes.get("answer"))
+        assert record.terminal_state == "completed"
