@@ -23,6 +23,8 @@ OTHER_HALVES = {
     "R-3": "tests/unit/postgres_engine/test_clock.py::test_a_test_clock_stands_for_the_servers",
     "R-19": "tests/unit/sql_backend/test_process_corruption.py",
     "R-30": "tests/unit/sql_backend/test_corruption.py",
+    "R-50": "tests/runtime/processes/test_supervision.py"
+    "::test_external_work_is_untouched_and_ended_from_outside",
     "R-51": "tests/contract/test_host_events.py::test_reservation_that_nobody_started_can_be_found_and_started",
 }
 
