@@ -26,6 +26,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "agent.db")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The database of a test that closes it and opens it again."""
+    if request.param == "postgres":
+        made: str = request.getfixturevalue("postgres_urls")()
+        return made
+    return str(tmp_path / "agent.db")
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return str(tmp_path / "agent.db")

@@ -144,7 +144,7 @@ async def test_overflow_that_compaction_does_not_mend_stops_the_turn() -> None:
     assert result.stop == "context_overflow"
 
 
-async def test_compacted_turn_that_is_driven_again_compacts_the_same_way(sqlite_url: str) -> None:
+async def test_compacted_turn_that_is_driven_again_compacts_the_same_way(durable_url: str) -> None:
     entered = asyncio.Event()
     alive = False
     compacted: list[int] = []
@@ -169,7 +169,7 @@ async def test_compacted_turn_that_is_driven_again_compacts_the_same_way(sqlite_
     def agent() -> lash.Agent:
         return scripted_agent([answers, shown], tools=[hang], plugins=[Slow(wants=True)])
 
-    async with lash.open(sqlite_url, agent()) as runtime:
+    async with lash.open(durable_url, agent()) as runtime:
         session = await runtime.session("s")
         await session.turn("one")
         await session.turn("two")
@@ -179,7 +179,7 @@ async def test_compacted_turn_that_is_driven_again_compacts_the_same_way(sqlite_
     with pytest.raises(lash.LashError):
         await running
     alive = True
-    async with lash.open(sqlite_url, agent()) as runtime:
+    async with lash.open(durable_url, agent()) as runtime:
         session = await runtime.session("s")
         async with asyncio.timeout(WITHIN_S):
             result = await session.turn("three", turn_id="t3")
@@ -277,7 +277,7 @@ async def test_limit_of_model_calls_holds_over_all_frames() -> None:
     assert (result.stop, result.model_calls) == ("max_turns", 4)
 
 
-async def test_turn_that_is_driven_again_goes_on_in_the_same_frame(sqlite_url: str) -> None:
+async def test_turn_that_is_driven_again_goes_on_in_the_same_frame(durable_url: str) -> None:
     entered = asyncio.Event()
     alive = False
     asked: list[str] = []
@@ -300,14 +300,14 @@ async def test_turn_that_is_driven_again_goes_on_in_the_same_frame(sqlite_url: s
     def agent() -> lash.Agent:
         return scripted_agent([answers, answers], tools=[hang], plugins=[lash.ContinueAs()])
 
-    async with lash.open(sqlite_url, agent()) as runtime:
+    async with lash.open(durable_url, agent()) as runtime:
         running = asyncio.ensure_future((await runtime.session("s")).turn("go", turn_id="t1"))
         async with asyncio.timeout(WITHIN_S):
             await entered.wait()
     with pytest.raises(lash.LashError):
         await running
     alive = True
-    async with lash.open(sqlite_url, agent()) as runtime:
+    async with lash.open(durable_url, agent()) as runtime:
         session = await runtime.session("s")
         async with asyncio.timeout(WITHIN_S):
             result = await session.turn("go", turn_id="t1")
@@ -391,9 +391,9 @@ async def test_both_branches_go_on_from_a_message(url: str) -> None:
         assert len(own.graph.nodes) == 2  # nothing was copied
 
 
-async def test_forks_of_forks_survive_a_restart(sqlite_url: str) -> None:
+async def test_forks_of_forks_survive_a_restart(durable_url: str) -> None:
     agent = scripted_agent([shown])
-    async with lash.open(sqlite_url, agent) as runtime:
+    async with lash.open(durable_url, agent) as runtime:
         session = await runtime.session("s")
         await session.turn("one")
         first = await session.fork(id="f1")
@@ -402,7 +402,7 @@ async def test_forks_of_forks_survive_a_restart(sqlite_url: str) -> None:
         across = await first.fork((await first.history())[0].id, id="f3")
         await second.turn("three")
         await across.turn("four")
-    async with lash.open(sqlite_url, agent) as runtime:
+    async with lash.open(durable_url, agent) as runtime:
         second = await runtime.session("f2")
         assert texts(await second.history())[:5] == ["one", "one", "two", "one | one | two", "three"]
         assert (await second.turn("five")).text.endswith(

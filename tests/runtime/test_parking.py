@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.runtime.conftest import scripted_agent
 
 import lash
 from lash.contracts import EffectParked
 from lash.testing import call, reply
-from lash.values import TurnParked, TurnState, WaitDraft
-from tests.runtime.conftest import scripted_agent
+from lash.values import ModelRequest, TurnParked, TurnState, WaitDraft
 
 WITHIN_S = 30
 
@@ -105,9 +105,9 @@ async def test_wait_resolved_before_the_turn_is_parked_lets_it_go_on(url: str, k
     assert keeper.entered == 1
 
 
-async def test_turn_stays_parked_over_a_restart(sqlite_url: str, keeper: Gatekeeper) -> None:
+async def test_turn_stays_parked_over_a_restart(durable_url: str, keeper: Gatekeeper) -> None:
     agent = agent_of(keeper)
-    async with lash.open(sqlite_url, agent) as runtime:
+    async with lash.open(durable_url, agent) as runtime:
         keeper.runtime = runtime
         session = await runtime.session("s")
         running = asyncio.ensure_future(session.turn("go", turn_id="t1"))
@@ -115,7 +115,7 @@ async def test_turn_stays_parked_over_a_restart(sqlite_url: str, keeper: Gatekee
     with pytest.raises(lash.LashError) as caught:
         await running
     assert caught.value.code == "runtime_closed"
-    async with lash.open(sqlite_url, agent) as runtime:
+    async with lash.open(durable_url, agent) as runtime:
         keeper.runtime = runtime
         session = await runtime.session("s")
         again = asyncio.ensure_future(session.turn("go", turn_id="t1"))
@@ -183,3 +183,37 @@ async def test_watchers_are_told_that_a_turn_is_parked(keeper: Gatekeeper) -> No
                     seen.append(event.activity)
                     await runtime.database.durable_waits.resolve_wait("w", "x")
     assert seen == [TurnParked(turn_id="t1", wait_keys=("w",))]
+
+
+async def test_agent_may_be_worked_on_while_its_turn_is_parked(durable_url: str, keeper: Gatekeeper) -> None:
+    @lash.tool
+    async def newer() -> str:
+        """Come later."""
+        return "new"
+
+    asks = reply(call("wait_for", key="w"), call("note", text="beside"))
+    offered: list[tuple[str, list[str]]] = []
+
+    def looks(request: ModelRequest) -> str:
+        offered.append((request.instructions, [tool.name for tool in request.tools]))
+        return told(request)
+
+    before = scripted_agent([asks, looks, looks], tools=keeper.tools(), instructions="old words")
+    after = scripted_agent([asks, looks], tools=[newer, *keeper.tools()], instructions="new words")
+    async with lash.open(durable_url, before) as runtime:
+        keeper.runtime = runtime
+        running = asyncio.ensure_future((await runtime.session("s")).turn("go", turn_id="t1"))
+        await parked(runtime)
+    with pytest.raises(lash.LashError):
+        await running
+    async with lash.open(durable_url, after) as runtime:
+        keeper.runtime = runtime
+        await runtime.database.durable_waits.resolve_wait("w", "later")
+        session = await runtime.session("s")
+        async with asyncio.timeout(WITHIN_S):
+            result = await session.turn("go", turn_id="t1")
+            await session.turn("go")
+    assert result.text == "later | beside"
+    assert keeper.quick == 2
+    names = ["wait_for", "note", "wait_once"]
+    assert offered == [("old words", names), ("new words", ["newer", *names])]

@@ -331,7 +331,7 @@ class Counts(lash.Plugin):
         return f"{self.options.word}:{self.state.calls}"
 
 
-async def test_state_and_options_are_a_sessions_own_and_survive_a_restart(sqlite_url: str) -> None:
+async def test_state_and_options_are_a_sessions_own_and_survive_a_restart(durable_url: str) -> None:
     seen: list[str] = []
 
     def asks(request: ModelRequest) -> Any:
@@ -339,12 +339,12 @@ async def test_state_and_options_are_a_sessions_own_and_survive_a_restart(sqlite
         return reply(call("look", at="x"))
 
     agent = agent_with(Counts(), steps=[asks, "done"])
-    async with lash.open(sqlite_url, agent) as runtime:
+    async with lash.open(durable_url, agent) as runtime:
         session = await runtime.session("s", plugin_options={"Counts": {"word": "w"}})
         await session.turn("one")
         await session.turn("two")
         await (await runtime.session("other")).turn("one")
-    async with lash.open(sqlite_url, agent) as runtime:
+    async with lash.open(durable_url, agent) as runtime:
         await (await runtime.session("s")).turn("three")
     assert seen == ["w:0", "w:1", "none:0", "w:2"]
 
@@ -511,7 +511,7 @@ async def test_plugins_are_opened_and_closed_with_the_runtime() -> None:
 # ---- replay
 
 
-async def test_turn_that_is_driven_again_asks_no_plugin_twice(sqlite_url: str) -> None:
+async def test_turn_that_is_driven_again_asks_no_plugin_twice(durable_url: str) -> None:
     entered = asyncio.Event()
     alive = False
 
@@ -546,7 +546,7 @@ async def test_turn_that_is_driven_again_asks_no_plugin_twice(sqlite_url: str) -
     def agent() -> lash.Agent:
         return scripted_agent([reply(call("hang")), said], tools=[hang], plugins=[Records()])
 
-    async with lash.open(sqlite_url, agent()) as runtime:
+    async with lash.open(durable_url, agent()) as runtime:
         session = await runtime.session("s")
         running = asyncio.ensure_future(session.turn("go", turn_id="t1"))
         async with asyncio.timeout(WITHIN_S):
@@ -554,7 +554,7 @@ async def test_turn_that_is_driven_again_asks_no_plugin_twice(sqlite_url: str) -
     with pytest.raises(lash.LashError):
         await running
     alive = True
-    async with lash.open(sqlite_url, agent()) as runtime:
+    async with lash.open(durable_url, agent()) as runtime:
         session = await runtime.session("s")
         async with asyncio.timeout(WITHIN_S):
             result = await session.turn("go", turn_id="t1")
@@ -568,7 +568,7 @@ async def test_turn_that_is_driven_again_asks_no_plugin_twice(sqlite_url: str) -
     ]
 
 
-async def test_call_that_has_run_keeps_its_result_when_its_tool_is_gone(sqlite_url: str) -> None:
+async def test_call_that_has_run_keeps_its_result_when_its_tool_is_gone(durable_url: str) -> None:
     entered = asyncio.Event()
     alive = False
 
@@ -592,7 +592,7 @@ async def test_call_that_has_run_keeps_its_result_when_its_tool_is_gone(sqlite_u
         return "went on"
 
     steps = [reply(call("fleeting")), reply(call("hang")), said]
-    async with lash.open(sqlite_url, scripted_agent(steps, tools=[hang], plugins=[Comes()])) as runtime:
+    async with lash.open(durable_url, scripted_agent(steps, tools=[hang], plugins=[Comes()])) as runtime:
         session = await runtime.session("s")
         running = asyncio.ensure_future(session.turn("go", turn_id="t1"))
         async with asyncio.timeout(WITHIN_S):
@@ -600,7 +600,7 @@ async def test_call_that_has_run_keeps_its_result_when_its_tool_is_gone(sqlite_u
     with pytest.raises(lash.LashError):
         await running
     alive, Comes.there = True, False
-    async with lash.open(sqlite_url, scripted_agent(steps, tools=[hang], plugins=[Comes()])) as runtime:
+    async with lash.open(durable_url, scripted_agent(steps, tools=[hang], plugins=[Comes()])) as runtime:
         session = await runtime.session("s")
         async with asyncio.timeout(WITHIN_S):
             result = await session.turn("go", turn_id="t1")

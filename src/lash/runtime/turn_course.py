@@ -127,6 +127,7 @@ class TurnCourse:
             input=self._input,
         )
         self._attachment_ids: set[str] = set()
+        self._begun: dict[str, BoundAgent] = {}  # the agent of each leg, by the leg's turn id
         self._execution_state: bytes | None = None
 
     async def run(self) -> TurnOutcome:
@@ -199,7 +200,8 @@ class TurnCourse:
         agent, surface, aborted = self._agent, self._agent.surface, opening.aborted
         try:
             agent = self._plugins.extended_agent()
-            surface = await self._surface(agent, turn_id)
+            surface = await self._surface(agent, turn_id, pinned=len(self._plugins) > 0)
+            self._begun[turn_id] = agent
         except LashError as problem:
             if problem.code != "plugin_failed":
                 raise
@@ -293,12 +295,21 @@ class TurnCourse:
             return conclusion.replace(issues=(*conclusion.issues, issue))
         return conclusion
 
-    async def _surface(self, agent: BoundAgent, turn_id: str) -> SurfaceSync:
-        """Return the tools and instructions of a leg: as they are recorded, where plugins may change them."""
-        if not len(self._plugins):
-            return agent.surface
+    async def pin(self) -> None:
+        """Record what the turn has offered its model so far, before it is parked.
+
+        It may be taken up days later, by a program whose instructions and tools have been worked on since: what
+        was asked before must be asked again in the same words to be found in the journal.
+        """
+        for turn_id, agent in self._begun.items():
+            await self._surface(agent, turn_id, pinned=True)
+
+    async def _surface(self, agent: BoundAgent, turn_id: str, *, pinned: bool) -> SurfaceSync:
+        """Return the tools and instructions of a leg, as they are recorded if they are."""
         scope = self._scope(turn_id)
         key = turn_effect_key(scope, RuntimeEffectKind.SYNC_EXECUTION_SURFACE, "1")
+        if not pinned and key not in self._parts.effects.recorded:
+            return agent.surface
 
         async def look(_: RuntimeEffectEnvelope) -> RuntimeEffectOutcome:
             return SyncExecutionSurfaceOutcome(sync=agent.surface)

@@ -147,6 +147,7 @@ class TurnDriver:
         try:
             outcome = await course.run()
         except EffectParked as parked:
+            await course.pin()
             self._activities.emit(TurnParked(turn_id=self.claimed.turn_id, wait_keys=parked.wait_keys))
             return ParkedTurn(parked.wait_keys)
         return await self._commit(course, outcome)
