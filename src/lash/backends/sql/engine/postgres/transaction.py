@@ -91,7 +91,7 @@ class PostgresTx:
         self._clock = clock
         self._settings = settings
         self._held: set[Lock] = set()
-        self._foretold: list[Query[Any]] = []
+        self._foretold: list[Query[Any]] = []  # rows of several types, as are those of `foreseen`
         self._opening: Cursor | None = None
         self._sent_ms = 0
         self.is_durable = is_durable
@@ -117,7 +117,7 @@ class PostgresTx:
         rows: list[Row] = (await self.read(Query(row_type, sql, *params)))[0]
         return rows
 
-    def foretell(self, query: Query[Any]) -> None:
+    def foretell(self, query: Query[Any]) -> None:  # of any row type
         """Send a query along with the next flight; its rows are added to `foreseen`."""
         self._foretold.append(query)
 
