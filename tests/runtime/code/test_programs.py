@@ -299,3 +299,29 @@ async def test_a_picture_that_a_program_prints_is_shown_to_the_model(url):
     (shown,) = [part.ref for part in output.parts if isinstance(part, AttachmentPart)]
     assert shown.label == "cat"
     assert list(agent.model.requests[1].attachments.values()) == [b"picture of cat"]
+
+
+async def test_a_turn_brings_values_of_its_own_from_attachments(url):
+    agent = code_agent("submit [len(rows), rows[1].n, len(text)]")
+    async with lash.open(url, agent) as runtime:
+        session = await runtime.session("s")
+        rows = await session.attach(b'[{"n": 1}, {"n": 2}]', "application/json")
+        text = await session.attach("é".encode() * 9, "text/plain; charset=utf-8")
+        bindings = {
+            "rows": lash.Binding.ref(f"attachment:{rows.id}", type="list[{ n: int }]"),
+            "text": lash.Binding.ref(f"attachment:{text.id}"),
+        }
+        assert (await session.turn("go", bindings=bindings)).output == [2, 2, 9]
+        with pytest.raises(lash.LashError) as caught:
+            session.turn("go", bindings={"rows": lash.Binding.ref("ftp://x")})
+        assert caught.value.code == "code_options_invalid"
+    assert "rows (read-only): list[{ n: int }]" in agent.model.requests[0].messages[-1].text
+
+
+async def test_bindings_are_refused_for_an_agent_that_runs_no_programs():
+    agent = lash.Agent("plain", model="local:smollm2")
+    async with lash.open("memory:", agent, work=False) as runtime:
+        session = await runtime.session("s", agent)
+        with pytest.raises(lash.LashError) as caught:
+            session.turn("go", bindings={"rows": lash.Binding.ref("attachment:1")})
+    assert caught.value.code == "code_options_invalid"

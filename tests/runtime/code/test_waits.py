@@ -265,3 +265,33 @@ async def test_two_waiting_turns_of_two_sessions_do_not_mix(url):
                 await asyncio.sleep(0.01)
         outputs = {name: (await one).output for name, one in running.items()}
     assert outputs == {"5": [5, "ordered 5"], "6": [6, "ordered 6"]}
+
+
+async def test_a_binding_that_has_changed_while_its_program_waited_is_refused(lasting_url):
+    rows = [[1, 2, 3]]
+    calls = Calls()
+    program = "n = len(rows)\nr = await tools.order({ amount: 5 })?\nsubmit [n, len(rows), r]"
+
+    def agent() -> lash.Agent:
+        options = lash.CodeOptions(
+            bindings={"rows": lash.Binding.ref("now:rows")}, resolvers={"now": lambda uri: rows[0]}
+        )
+        return code_agent(program, calls=calls, code=options)
+
+    async with lash.open(lasting_url, agent()) as runtime:
+        running = await begin(runtime)
+        await parked(runtime)
+    await cut(running)
+    rows[0] = [1, 2, 3, 4]
+    async with lash.open(lasting_url, agent()) as runtime:
+        running = await begin(runtime)
+        await parked(runtime)
+        await approve_all(runtime)
+        with pytest.raises(lash.LashError) as caught:
+            await finished(running)
+        assert caught.value.code == "binding_changed"
+    assert calls == []
+    rows[0] = [1, 2, 3]
+    async with lash.open(lasting_url, agent()) as runtime:
+        result = await finished(await begin(runtime))
+    assert result.output == [3, 3, "ordered 5"]
