@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,50 @@ async def test_steps_run_once_over_a_wait_that_outlives_the_run(url: str) -> Non
         await handle.resolve("more", "bcd")
         assert await handle.result(timeout=30) == [1, 3]
         assert calls == ["a", "bcd"]
+
+
+@pytest.mark.parametrize("effect", ["read_only", "at_most_once"])
+async def test_a_step_may_not_use_the_context(url: str, effect: Any) -> None:
+    @lash.process
+    async def nesting(ctx: lash.ProcessContext) -> str:
+        async def inner() -> int:
+            return await ctx.now_ms()
+
+        def in_a_thread() -> Any:
+            return ctx.progress(1)
+
+        codes = []
+        for fn in (inner, in_a_thread):
+            try:
+                await ctx.step(fn, effect=effect)
+            except lash.LashError as problem:
+                codes.append(problem.code)
+        return " ".join(codes)
+
+    async with lash.open(url, nesting) as runtime:
+        handle = await runtime.processes.start(nesting)
+        assert await handle.result(timeout=60) == "process_context_misplaced process_context_misplaced"
+
+
+async def test_a_task_that_nobody_awaits_ends_with_the_run(url: str) -> None:
+    left: list[asyncio.Task[None]] = []
+
+    @lash.process
+    async def careless(ctx: lash.ProcessContext) -> int:
+        async def linger() -> None:
+            await ctx.now_ms()
+            await asyncio.Event().wait()
+
+        left.append(asyncio.ensure_future(linger()))
+        await ctx.sleep(ms=1)
+        return 1
+
+    async with lash.open(url, careless) as runtime:
+        handle = await runtime.processes.start(careless)
+        assert await handle.result(timeout=60) == 1
+        async with asyncio.timeout(60):
+            while not left[0].done():
+                await asyncio.sleep(0.001)
 
 
 def test_a_script_starts_and_waits_without_an_event_loop(sqlite_url: str) -> None:

@@ -84,7 +84,8 @@ class FunctionContext:
         prepared = step.prepared(operation.place)
 
         async def body() -> Any:
-            return await run_step(step, prepared, self._tools, self._invocation(operation, prepared))
+            with self._run.places.closed():
+                return await run_step(step, prepared, self._tools, self._invocation(operation, prepared))
 
         result = await self._run.step(operation, prepared, body)
         if result.error is not None:

@@ -125,7 +125,7 @@ class FunctionRun:
 
     async def _let_go(self, main: asyncio.Task[Any]) -> None:
         """End the function and every task of it that still asks for something; its cleanup does nothing durable."""
-        left = {task for task in (main, *self._tasks) if not task.done()}
+        left = {task for task in (main, *self._tasks, *self.places.tasks) if not task.done()}
         for task in left:
             task.cancel()
         if left:

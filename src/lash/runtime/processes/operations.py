@@ -9,7 +9,9 @@ their places are the same in every run, however the tasks interleave.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
@@ -63,7 +65,7 @@ class _TaskPlaces:
         return Operation(self.owner.process_id, f"{self.path}{self.asked}", kind, name, ordinal)
 
 
-_current: ContextVar[_TaskPlaces] = ContextVar("lash_process_places")
+_current: ContextVar[_TaskPlaces | None] = ContextVar("lash_process_places", default=None)
 
 
 class Places:
@@ -71,6 +73,7 @@ class Places:
 
     def __init__(self, process_id: str) -> None:
         self.process_id = process_id
+        self.tasks: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet()  # that have asked for something
         self._root: _TaskPlaces | None = None
 
     def begin(self) -> None:
@@ -84,7 +87,7 @@ class Places:
         Raises:
             LashError: `process_context_misplaced` when it is called in no task of this function.
         """
-        places = _current.get(None)
+        places = _current.get()
         if places is None or places.owner is not self:
             raise LashError(
                 "process_context_misplaced",
@@ -96,7 +99,18 @@ class Places:
         if places.task is not task:
             places = places.child(task)
             _current.set(places)
+            if task is not None:
+                self.tasks.add(task)
         return places.operation(kind, name)
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Have no places: a step is remembered as a whole, so nothing inside it may ask for anything."""
+        token = _current.set(None)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
     @property
     def asked(self) -> int:
