@@ -46,6 +46,9 @@ _SHORT: Final = 64
 """Characters up to which a text or key in such a record is taken as it is."""
 _MARKS: Final = frozenset({"type", "__resource__"})
 """Keys of records that may be something else."""
+_MOST_MET: Final = 4_096
+_met: set[str] = set()
+"""Keys that were found plain before: the same few come with every answer of a tool."""
 _IMAGE_KEYS: Final = frozenset({"type", *Image.FIELDS})
 _RESOURCE_KEYS: Final = frozenset({"__resource__", "type", "alias"})
 
@@ -106,7 +109,7 @@ def from_host(h: Meter, value: Any, crossing: Crossing | None = None) -> Value: 
     t = type(value)
     if t is dict and len(value) <= _SMALL and crossing is None:
         for key, item in value.items():
-            if type(key) is not str or key in _MARKS or len(key) > _SHORT or not key.isascii():
+            if type(key) is not str or (key not in _met and not _plain_key(key)):
                 break
             u = type(item)
             if u is int:
@@ -126,6 +129,15 @@ def from_host(h: Meter, value: Any, crossing: Crossing | None = None) -> Value: 
     if value is None or t is bool or (t is int and I64_MIN <= value <= I64_MAX):
         return value
     return _imported(h, value, crossing or Crossing(h), authorities=True)
+
+
+def _plain_key(key: str) -> bool:
+    """Whether a key is short ASCII and no mark; such keys are remembered, up to a bound."""
+    if key in _MARKS or len(key) > _SHORT or not key.isascii():
+        return False
+    if len(_met) < _MOST_MET:
+        _met.add(key)
+    return True
 
 
 def from_json(h: Meter, value: object) -> Value:
@@ -225,10 +237,7 @@ def to_host(h: Meter, value: Value, crossing: Crossing | None = None) -> Value:
             if u not in PLAIN or (u is str and len(item) > _SHORT) or len(key) > _SHORT:
                 break
         else:
-            h.fuel -= 1 + len(value)
-            h.mem -= RECORD_COST + 3 * ENTRY_COST * len(value)
-            if h.mem < 0:
-                h.settle()
+            h.fuel -= 1 + len(value)  # a copy of at most a few hundred bytes, gone with the effect: no memory
             return value.copy()
     return _exported(h, value, crossing or Crossing(h))
 

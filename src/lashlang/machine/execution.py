@@ -321,7 +321,7 @@ class Execution:
             answer = host(effect)
         except HostError as error:
             answer = Failed(str(error))
-        if type(answer) is Ok and effect.kind == "operation":
+        if type(answer) is Ok and site.kind == "operation":
             try:
                 value = from_host(meter, answer.value)
             except Fault:
