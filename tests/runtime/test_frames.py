@@ -411,6 +411,29 @@ async def test_forks_of_forks_survive_a_restart(durable_url: str) -> None:
         assert texts(await (await runtime.session("f3")).history()) == ["one", "four", "one | four"]
 
 
+async def test_fork_of_a_fork_that_has_said_nothing_yet() -> None:
+    async with lash.open("memory:", scripted_agent([shown], plugins=[Notes()])) as runtime:
+        session = await runtime.session("s")
+        await session.turn("one")
+        await session.compact()
+        await session.turn("two")
+        middle = await session.fork(id="m")
+        last = await middle.fork(id="l")
+        assert (
+            await last.turn("three")
+        ).text == "notes of 2 on None | two | notes of 2 on None | two | three"
+        assert len(await last.history()) == 7
+        assert await middle.history() == await session.history()
+
+
+async def test_fork_of_nothing_is_an_empty_session() -> None:
+    async with lash.open("memory:", scripted_agent([shown])) as runtime:
+        session = await runtime.session("s")
+        fork = await session.fork(id="f")
+        assert await fork.history() == ()
+        assert (await fork.turn("one")).text == "one"
+
+
 async def test_fork_between_a_call_and_its_result_is_refused() -> None:
     @lash.tool(effect="read_only")
     async def look() -> str:

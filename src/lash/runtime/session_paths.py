@@ -32,7 +32,7 @@ class SessionPath:
     Attributes:
         nodes: The whole path, root first; shared nodes before own ones.
         shared: How many of the nodes are another session's.
-        base: The session that it was forked from, as it is now; None for one that was not.
+        base: The session that the last shared node is of; None for one that shares nothing.
         own: What the session has committed itself; None before its first commit.
     """
 
@@ -78,33 +78,30 @@ class SessionPaths:
     async def _shared(
         self, session_id: str, depth: int
     ) -> tuple[tuple[SessionNodeRecord, ...], PersistedSessionRead | None]:
-        """Return the nodes that a session has from another one, root first, and that session."""
+        """Return the nodes that a session has from others, root first, and the one that the last of them is of."""
         meta = await self._database.runtime_persistence(session_id).load_session_meta()
         if meta is None or not isinstance(meta.relation, ForkedSession) or meta.relation.node_id is None:
             return (), None
         parent, node_id = meta.relation.parent_session_id, meta.relation.node_id
         persistence = self._database.runtime_persistence(parent)
-        base = await persistence.load_session(ActivePath())
         before: tuple[SessionNodeRecord, ...] = ()
-        if base is not None and await persistence.load_node(node_id) is not None:
-            before, _ = await self._shared(parent, depth + 1)
-            own = _up_to(base.graph.nodes, node_id)
-            if own is None:  # off the active path now, and still there
-                branch = await persistence.load_session(ActivePath(node_id))
-                own = () if branch is None else branch.graph.nodes
-            return (*before, *own), base
+        base: PersistedSessionRead | None = None
         if depth < _DEPTH_MAX:
-            before, _ = await self._shared(parent, depth + 1)
-        shared = _up_to(before, node_id)
-        if shared is None:
-            raise LashError(
-                "fork_base_missing",
-                f"session {session_id!r} was forked from {parent!r} at {node_id!r}, which is gone",
-                session_id=session_id,
-                parent_session_id=parent,
-                node_id=node_id,
-            )
-        return shared, base
+            before, base = await self._shared(parent, depth + 1)
+        if await persistence.load_node(node_id) is not None:
+            own = await persistence.load_session(ActivePath(node_id))
+            if own is not None:
+                return (*before, *own.graph.nodes), own
+        for at, node in enumerate(before):
+            if node.node_id == node_id:
+                return before[: at + 1], base
+        raise LashError(
+            "fork_base_missing",
+            f"session {session_id!r} was forked from {parent!r} at {node_id!r}, which is gone",
+            session_id=session_id,
+            parent_session_id=parent,
+            node_id=node_id,
+        )
 
 
 def messages_of(nodes: Sequence[SessionNodeRecord]) -> tuple[Message, ...]:
@@ -130,10 +127,3 @@ def frames_of_fork(
         if is_last or frame_id is None:
             break
     return tuple(frames)
-
-
-def _up_to(nodes: Sequence[SessionNodeRecord], node_id: str) -> tuple[SessionNodeRecord, ...] | None:
-    for at, node in enumerate(nodes):
-        if node.node_id == node_id:
-            return tuple(nodes[: at + 1])
-    return None
