@@ -10,7 +10,13 @@ import pytest
 import lash
 from lash.backends import open_database
 from lash.testing import ScriptedModel, call, reply
-from lash.values import ProcessRecord
+from lash.values import (
+    ProcessProvenance,
+    ProcessRecord,
+    ProcessRegistration,
+    SessionTurnInput,
+    TurnInput,
+)
 
 from .waiting import parked
 
@@ -246,6 +252,27 @@ async def test_a_request_to_abandon_is_honoured_once_nobody_runs_it(url: str) ->
         await abandoned(runtime, handle.id)
 
 
+async def test_a_session_hears_of_work_that_was_given_up(sqlite_url: str) -> None:
+    @lash.tool(effect="at_most_once")
+    async def deploy() -> str:
+        """Deploy."""
+        return "deployed"
+
+    agent = lash.Agent("a", model=ScriptedModel(lambda request: request.messages[-1].text), tools=[deploy])
+    async with lash.open(sqlite_url, agent, work=False) as runtime:
+        await runtime.session("s", agent)
+    async with lash.open(sqlite_url, agent, max_concurrent_processes=0) as runtime:
+        handle = await runtime.processes.start(deploy, session="s", wake=True)
+    await crashed(sqlite_url, handle.id, 1)
+    async with lash.open(sqlite_url, agent) as runtime:
+        await abandoned(runtime, handle.id)
+        session = await runtime.session("s")
+        async with asyncio.timeout(60):
+            while not await session.history():
+                await asyncio.sleep(0.01)
+        assert "was given up and did not finish" in (await session.history())[-1].text
+
+
 async def test_two_workers_never_run_one_process_twice(sqlite_url: str) -> None:
     runs: dict[str, int] = {}
 
@@ -350,3 +377,17 @@ async def test_a_tool_in_the_background_reports_and_wakes_its_session(url: str) 
                 await asyncio.sleep(0.01)
         events = [event.event_type for event in await runtime.processes.events(record.id)]
         assert "process.progress" in events
+
+
+async def test_an_agent_that_cannot_be_asked_is_a_failure_and_not_tried_for_ever(url: str) -> None:
+    agent = lash.Agent("a", model=ScriptedModel(["hello"]))
+    async with lash.open(url, agent) as runtime:
+        registration = ProcessRegistration(
+            id="p1",
+            input=SessionTurnInput(create_request={"agent": "a"}, turn_input=TurnInput.text("hi")),
+            provenance=ProcessProvenance(host_profile_id="agent:a"),
+        )
+        await runtime.database.process_registry.register_process(registration)
+        with pytest.raises(lash.LashError) as caught:
+            await runtime.processes.wait("p1", timeout=60)
+        assert caught.value.code == "process_session_create_failed"

@@ -25,6 +25,11 @@ from lash.values import (
     turn_wait_key,
 )
 
+# What says that the turn cannot be begun, now or later.
+_NEVER_BEGUN = frozenset(
+    {"session_deleted", "agent_mismatch", "idempotency_conflict", "process_session_create_failed"}
+)
+
 
 class SessionTurnEngine:
     """Runs session turns.
@@ -39,12 +44,12 @@ class SessionTurnEngine:
     async def run(self, process: ProcessRecord, context: ProcessRun) -> ProcessAwaitOutput:
         """Have the turn run, and return its answer; see `ProcessEngine`."""
         database = context.services.database
-        child = Subagent(database, process)
-        bound = self._agents.get(child.agent)
         try:
-            status = await child.begin("" if bound is None else bound.model.spec.id)
+            child = Subagent(database, process)
+            bound = self._agents.get(child.agent)
+            await child.begin("" if bound is None else bound.model.spec.id)
         except LashError as problem:
-            if problem.code not in ("session_deleted", "agent_mismatch", "idempotency_conflict"):
+            if problem.code not in _NEVER_BEGUN:
                 raise
             return AwaitFailure(failure_class="unavailable", code=problem.code, message=problem.message)
         ingress = database.turn_ingress

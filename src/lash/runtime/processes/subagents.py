@@ -69,6 +69,13 @@ class Subagent:
         self._process = process
         self._input = process.input
         request = process.input.create_request
+        missing = [name for name in ("agent", "session_id", "parent_session_id") if not request.get(name)]
+        if missing:
+            raise LashError(
+                "process_session_create_failed",
+                f"process {process.id!r} is to ask an agent, and its create request has no {', '.join(missing)}",
+                process_id=process.id,
+            )
         self.agent = str(request["agent"])
         self.session_id = str(request["session_id"])
         self.parent_session_id = str(request["parent_session_id"])

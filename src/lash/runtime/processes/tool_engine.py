@@ -44,7 +44,7 @@ class ToolCallEngine:
     async def run(self, process: ProcessRecord, context: ProcessRun) -> ProcessAwaitOutput:
         """Run the call, or find that it was run; see `ProcessEngine`."""
         assert isinstance(process.input, ToolCallInput), "chosen by its input"
-        bound = self._agents[process.provenance.host_profile_id.removeprefix("agent:")]
+        bound = self._agent_of(process)
         call = process.input.call
         invocation = RuntimeInvocation.effect(
             RuntimeScope(session_id=process.provenance.owner_scope.session_id),
@@ -62,6 +62,21 @@ class ToolCallEngine:
         outcome = await context.effects.execute_effect(envelope, RuntimeEffectLocalExecutor.of(body))
         assert isinstance(outcome, ToolCallOutcome), "a tool call answers with its outcome"
         return _output(outcome.result, context)
+
+    def _agent_of(self, process: ProcessRecord) -> BoundAgent:
+        """Return whose tool it is: the agent that the profile names, or the only one there is."""
+        profile = process.provenance.host_profile_id
+        bound = self._agents.get(profile.removeprefix("agent:"))
+        if bound is None and profile == "default" and len(self._agents) == 1:
+            bound = next(iter(self._agents.values()))
+        if bound is None:
+            raise LashError(
+                "agent_unknown",
+                f"process {process.id!r} calls a tool under the profile {profile!r}; this runtime has the agents "
+                f"{sorted(self._agents)}",
+                process_id=process.id,
+            )
+        return bound
 
     def _invocation(
         self, bound: BoundAgent, process: ProcessRecord, call: PreparedToolCall, context: ProcessRun

@@ -11,10 +11,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lash.agents import PROCESS_WAKE
 from lash.contracts import Subscription
 from lash.errors import LashError
 from lash.runtime.bound_agent import BoundAgent
-from lash.runtime.processes.engine import ProcessEngine, ProcessEngines
+from lash.runtime.processes.engine import ProcessEngine, ProcessEngines, process_event
 from lash.runtime.processes.supervision import RunningProcess, Supervisor
 from lash.runtime.services import RuntimeServices
 from lash.values import ProcessLease, ProcessRecord
@@ -234,6 +235,16 @@ class ProcessWorker:
         except LashError as problem:
             if problem.code not in ("process_already_terminal", "process_lease_held"):
                 raise
+        else:
+            await self._tell_abandoned(record, reason)
+
+    async def _tell_abandoned(self, record: ProcessRecord, reason: str) -> None:
+        """Wake the session that waits for a process which was given up: no end of its own will."""
+        if record.wake_target is None or all(one.name != PROCESS_WAKE for one in record.event_types):
+            return
+        text = f"{record.id} was given up and did not finish ({reason})"
+        wake = process_event(record.id, "abandoned", PROCESS_WAKE, {"text": text})
+        await self._services.database.process_registry.append_event(record.id, wake)
 
     def _pass_over(self, process_id: str) -> None:
         """Do not look at a process again at once: it could not be claimed, or not be started."""
