@@ -82,8 +82,11 @@ class CodeRunner(Protocol):
 
         Raises:
             EffectParked: A call of the program waits. The turn is parked, and the program is asked for again.
-            asyncio.CancelledError: The turn was cancelled and the program did not stop within its grace.
         """
+        ...
+
+    def interrupt(self) -> None:
+        """End what the running program waits for: the turn was cancelled, and its grace is over."""
         ...
 
     def execution_state(self) -> bytes | None:

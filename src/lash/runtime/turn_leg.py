@@ -340,7 +340,7 @@ class TurnLeg:
             effect.iteration, RuntimeEffectKind.EXEC_CODE, str(effect.effect_id)
         )
         running = asyncio.ensure_future(self.code.run(effect, scope, replay_key))
-        result = await self._stop.with_grace(running, self.tools.cancel, running.cancel)
+        result = await self._stop.with_grace(running, self.tools.cancel, self.code.interrupt)
         return CodeRan(effect.effect_id, result)
 
     async def _reach_checkpoint(self, effect: ReachCheckpoint) -> MachineReply:

@@ -325,3 +325,48 @@ async def test_bindings_are_refused_for_an_agent_that_runs_no_programs():
         with pytest.raises(lash.LashError) as caught:
             session.turn("go", bindings={"rows": lash.Binding.ref("attachment:1")})
     assert caught.value.code == "code_options_invalid"
+
+
+async def test_a_cancelled_turn_keeps_what_its_program_did(url):
+    calls = Calls()
+    entered = asyncio.Event()
+
+    @lash.tool(effect="read_only")
+    async def hang() -> str:
+        """Never end."""
+        entered.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    program = """
+print "begun"
+r = await tools.pay({ amount: 3 })?
+h = await tools.hang({})
+x = await tools.pay({ amount: 4 })?
+"""
+    agent = code_agent(program, tools=[*calls.tools(), hang])
+    async with lash.open(url, agent) as runtime:
+        session = await runtime.session("s")
+        running = asyncio.ensure_future(session.turn("go", turn_id="t1"))
+        await entered.wait()
+        await session.cancel("t1")
+        async with asyncio.timeout(60):
+            result = await running
+        told = (await session.history())[2].text
+    assert result.stop == "cancelled"
+    assert calls == [("pay", 3)]
+    assert [(call.name, call.is_error) for call in result.tool_calls] == [("pay", False), ("hang", True)]
+    assert told == "Output:\nbegun\nThe program failed.\nThe program was stopped: the turn was cancelled."
+
+
+async def test_a_cancelled_turn_does_not_wait_for_a_sleeping_program(url):
+    agent = code_agent('print "begun"\nsleep for "900ms"\nsleep for "900ms"\nsubmit 1')
+    async with lash.open(url, agent) as runtime:
+        session = await runtime.session("s")
+        running = asyncio.ensure_future(session.turn("go", turn_id="t1"))
+        while not agent.model.responses:
+            await asyncio.sleep(0.01)
+        await session.cancel("t1")
+        async with asyncio.timeout(60):
+            result = await running
+    assert result.stop == "cancelled"

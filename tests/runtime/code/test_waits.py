@@ -165,7 +165,7 @@ async def test_a_program_whose_tools_have_changed_is_refused_and_goes_on_when_th
         await approve_all(runtime)
         with pytest.raises(lash.LashError) as caught:
             await finished(running)
-        assert caught.value.code == "effect_replay_hash_conflict"  # the prompt that named them is another
+        assert caught.value.code == "frame_code_mismatch"
     async with lash.open(lasting_url, code_agent(ORDER_FOUR, calls=calls)) as runtime:
         running = await begin(runtime)
         async with asyncio.timeout(WITHIN_S):
@@ -295,3 +295,20 @@ async def test_a_binding_that_has_changed_while_its_program_waited_is_refused(la
     async with lash.open(lasting_url, agent()) as runtime:
         result = await finished(await begin(runtime))
     assert result.output == [3, 3, "ordered 5"]
+
+
+async def test_tools_that_a_suspended_program_does_not_use_may_change_meanwhile(lasting_url):
+    calls = Calls()
+    async with lash.open(lasting_url, code_agent(ORDER_FOUR, calls=calls)) as runtime:
+        running = await begin(runtime)
+        await parked(runtime)
+    await cut(running)
+    others = [tool for tool in calls.tools() if tool.name != "lookup"]
+    async with lash.open(lasting_url, code_agent(ORDER_FOUR, tools=others)) as runtime:
+        running = await begin(runtime)
+        async with asyncio.timeout(WITHIN_S):
+            while not running.done():
+                await approve_all(runtime)
+                await asyncio.sleep(0.01)
+        assert (await running).output == [f"ordered {n}" for n in range(4)]
+    assert calls == [("order", n) for n in range(4)]

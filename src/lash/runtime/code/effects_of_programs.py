@@ -49,6 +49,10 @@ class EndedByTool(Exception):
         self.result = result
 
 
+class ProgramStopped(Exception):
+    """The turn is to end: the program is not gone on with."""
+
+
 class ProgramRequests(Protocol):
     """Does what programs ask of processes and triggers."""
 
@@ -96,6 +100,9 @@ class ProgramEffects:
         self.arrived: dict[int, Outcome] = {}
         self.answered_bytes = 0
         self.answered = 0
+        self._waiting: list[asyncio.Task[None]] = []
+        self._others = 0  # how many of those are no tool calls
+        self._interrupted = False
         self._iteration = iteration
         self._surface = surface
         self._requests = requests
@@ -110,7 +117,7 @@ class ProgramEffects:
         Raises:
             EffectParked: Something has to be waited for; `arrived` has what came of the rest.
             EndedByTool: A call asked for the end of the turn.
-            asyncio.CancelledError: The turn is to end.
+            ProgramStopped: The turn is to end.
         """
         members = request.members if request.kind == "join" else (request,)
         self.arrived = dict(arrived)
@@ -118,13 +125,22 @@ class ProgramEffects:
         self._stop_if_asked(missing)
         tools = [(at, member) for at, member in missing if self._tool_of(member) is not None]
         others = [(at, member) for at, member in missing if self._tool_of(member) is None]
+        self._others = len(others)
         work = [self._noted(at, self._perform(member)) for at, member in others]
         if tools:
-            work.append(self._run_tools(tools))
-        await _all_ended(work)
+            work.append(self._run_tools(tools))  # the last one: tools are interrupted one by one
+        self._waiting = [asyncio.ensure_future(one) for one in work]
+        await self._all_ended()
         outcomes = [self.arrived[at] for at in range(len(members))]
         self._measure(outcomes)
         return outcomes if request.kind == "join" else outcomes[0]
+
+    def interrupt(self) -> None:
+        """End what the program waits for: calls get a result that says so, everything else is let go of."""
+        self._interrupted = True
+        self.world.tools.interrupt()
+        for task in self._waiting[: self._others]:
+            task.cancel()
 
     async def record(
         self, name: str, body: Callable[[], Awaitable[Json]], *, effect_id: str | None = None
@@ -238,7 +254,29 @@ class ProgramEffects:
         prefix = f"{self.replay_key}:"
         names = [f"{prefix}p{self.effect_id}.{request_number(member)}" for _, member in missing]
         if missing and not any(name in self.world.recorded for name in names):
-            raise asyncio.CancelledError
+            raise ProgramStopped
+
+    async def _all_ended(self) -> None:
+        """Return when everything that is waited for has ended; raise what must be raised, waits last and together."""
+        tasks = self._waiting
+        try:
+            await asyncio.wait(tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        finally:
+            self._waiting = []
+        if any(task.cancelled() for task in tasks):
+            raise ProgramStopped if self._interrupted else asyncio.CancelledError
+        problems = [task.exception() for task in tasks]
+        for problem in problems:
+            if problem is not None and not isinstance(problem, EffectParked):
+                raise problem
+        keys = [key for problem in problems if isinstance(problem, EffectParked) for key in problem.wait_keys]
+        if keys:
+            raise EffectParked(tuple(dict.fromkeys(keys)))
 
     def _measure(self, outcomes: list[Outcome]) -> None:
         self.answered += 1
@@ -279,24 +317,3 @@ def _call_record(call: ToolCallPart, result: CompletedToolCall, *, replayed: boo
         settled_rank=result.rank,
         replayed=replayed,
     )
-
-
-async def _all_ended(work: list[Coroutine[Any, Any, None]]) -> None:
-    """Run everything side by side to its end; then raise what must be raised, waits last and all together."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        await asyncio.wait(tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-    problems = [task.exception() for task in tasks if not task.cancelled()]
-    if any(task.cancelled() for task in tasks):
-        raise asyncio.CancelledError
-    for problem in problems:
-        if problem is not None and not isinstance(problem, EffectParked):
-            raise problem
-    keys = [key for problem in problems if isinstance(problem, EffectParked) for key in problem.wait_keys]
-    if keys:
-        raise EffectParked(tuple(dict.fromkeys(keys)))

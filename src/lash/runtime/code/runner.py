@@ -26,7 +26,12 @@ from lash.contracts import EffectParked
 from lash.errors import LashError
 from lash.runtime.code.bound_values import BoundValues
 from lash.runtime.code.computing import StopsWith, advance_apart, not_yet
-from lash.runtime.code.effects_of_programs import EndedByTool, ProgramEffects, ProgramRequests
+from lash.runtime.code.effects_of_programs import (
+    EndedByTool,
+    ProgramEffects,
+    ProgramRequests,
+    ProgramStopped,
+)
 from lash.runtime.code.execution_state import decode_variables, encode_variables
 from lash.runtime.code.outputs import outputs_of
 from lash.runtime.code.program_world import ProgramWorld
@@ -73,6 +78,7 @@ from lashlang import (
 )
 
 _UNREPEATABLE = frozenset({"time_exhausted", "internal_error"})
+_STOPPED = "The program was stopped: the turn was cancelled."
 _LONG_SOURCE = 10_000  # characters beyond which a program is compiled on a thread
 
 
@@ -132,6 +138,7 @@ class TurnPrograms:
             self._finished = {one.effect_id: one.response for one in self._saved.finished}
             turn.tools.calls.stored.update(self._saved.attachments)
         self._arrived: dict[int, Ok | Failed] = {}
+        self._running: ProgramEffects | None = None
         self._last_recorded = last_recorded(turn, journal)
 
     def protocol(self) -> CodeProtocol:
@@ -151,6 +158,11 @@ class TurnPrograms:
         body = encode_variables(self._variables)
         return None if body == (self._stored or encode_variables({})) else body
 
+    def interrupt(self) -> None:
+        """End what the running program waits for."""
+        if self._running is not None:
+            self._running.interrupt()
+
     async def run(self, effect: RunCode, scope: RuntimeScope, replay_key: str) -> ExecResponse | ExecFailure:
         """Run a program, or go on with it; see `CodeRunner.run`."""
         if effect.effect_id in self._finished:
@@ -163,10 +175,14 @@ class TurnPrograms:
             replay_key=replay_key,
             requests=self._requests,
         )
-        if program.is_recorded("end"):
-            response = await self._recorded_end(program)
-        else:
-            response = await self._run(effect, program)
+        self._running = program
+        try:
+            if program.is_recorded("end"):
+                response = await self._recorded_end(program)
+            else:
+                response = await self._run(effect, program)
+        finally:
+            self._running = None
         self._finished[effect.effect_id] = response
         ended = ProgramEnded(output=tuple(map(str, response.observations)), error=response.error)
         self._turn.activities.emit(ended, f"code:{effect.iteration}")
@@ -194,8 +210,11 @@ class TurnPrograms:
         except EffectParked:
             await self._suspend(effect, run, printed, program)
             raise
+        except ProgramStopped:
+            # What it did stays in the history: whoever goes on must know of the calls that it made.
+            response = await self._response(program, run, printed, end=None)
+            return response.replace(error=_STOPPED)
         except EndedByTool as ending:
-            self._variables = dict(run.globals)
             return await self._response(program, run, printed, end=EndedByToolRecord(ending.result))
         return await self._ended(run, printed, program)
 
@@ -251,7 +270,7 @@ class TurnPrograms:
         """Drive a run to its end.
 
         Raises:
-            EffectParked: It waits. EndedByTool: A call ended the turn. asyncio.CancelledError: The turn ends.
+            EffectParked: It waits. EndedByTool: A call ended the turn. ProgramStopped: The turn is to end.
         """
         body = run.compiled.body
         # Reading a binding may wait for the event loop, so it must not happen on it.
@@ -267,20 +286,19 @@ class TurnPrograms:
                 else:
                     run.advance(not_yet)
         if run.error is not None and run.error.code == "cancelled":
-            self._variables = dict(run.globals)
-            raise asyncio.CancelledError
+            raise ProgramStopped
 
     async def _ended(
         self, run: Execution, printed: tuple[Json, ...], program: ProgramEffects
     ) -> ExecResponse:
         end = Submitted(run.value) if run.state == "finished" else None
+        before = self._variables
         response = await self._response(program, run, printed, end=end)
-        variables = dict(run.globals)
         try:
-            body = encode_variables(variables)
+            body = encode_variables(self._variables)
         except LangError as problem:
+            self._variables = before
             return response.replace(error=str(problem), terminal_finish=None, variables=None)
-        self._variables = variables
         if run.error is None or run.error.code not in _UNREPEATABLE:
             return response
 
@@ -306,7 +324,10 @@ class TurnPrograms:
         *,
         end: Submitted | EndedByToolRecord | None,
     ) -> ExecResponse:
-        outputs = await outputs_of([*printed, *run.printed], self._turn.attachments)
+        """Return what a run has given, and keep the variables that it leaves."""
+        self._variables, lost = run.variables()
+        left_out = [f"[too large to be kept: {', '.join(lost)}]"] if lost else []
+        outputs = await outputs_of([*printed, *run.printed, *left_out], self._turn.attachments)
         self._turn.tools.calls.stored.update(ref.id for ref in outputs.kept)
         error = run.error if run.state == "error" else None
         failed = f"the program failed with: {run.value}" if run.state == "failed" else None
@@ -317,7 +338,7 @@ class TurnPrograms:
             tool_calls=tuple(plain(call) for call in program.calls),
             error=str(error) if error is not None else failed,
             terminal_finish=None if end is None else plain(end),
-            variables=(*self._bound.lines(), *variable_lines(run.globals)),
+            variables=(*self._bound.lines(), *variable_lines(self._variables)),
         )
 
     # --- suspension
