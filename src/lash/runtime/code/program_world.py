@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from lash.runtime.attachments import SessionAttachments
+from lash.runtime.code_turns import CodeTurn
 from lash.runtime.services import RuntimeServices
 from lash.runtime.tool_batches import ToolBatches
 from lash.runtime.tool_calls import ExecuteEffect
-from lash.values import CausalRef, EffectScope, ProcessScope, RuntimeScope
+from lash.turn import RunCode
+from lash.values import CausalRef, CausedByEffect, EffectScope, ProcessScope, RuntimeScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +45,23 @@ class ProgramWorld:
     replayed: Collection[str]
     drain: Callable[[], Awaitable[None]]
     stop_requested: Callable[[], bool]
+
+
+def turn_world(turn: CodeTurn, scope: RuntimeScope, effect: RunCode) -> ProgramWorld:
+    """Return the world of a program of a turn."""
+    session_id = turn.claimed.lease.session_id
+    return ProgramWorld(
+        services=turn.services,
+        effect_scope=EffectScope.turn(session_id, turn.claimed.turn_id),
+        runtime_scope=scope,
+        owner=ProcessScope(session_id=session_id),
+        host_profile=f"agent:{turn.agent.name}",
+        caused_by=CausedByEffect(session_id, str(effect.effect_id), turn.claimed.turn_id),
+        tools=turn.tools,
+        attachments=turn.attachments,
+        execute=turn.execute,
+        recorded=turn.recorded,
+        replayed=turn.replayed,
+        drain=turn.drain,
+        stop_requested=lambda: turn.stop.requested,
+    )

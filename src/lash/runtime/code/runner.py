@@ -34,7 +34,7 @@ from lash.runtime.code.effects_of_programs import (
 )
 from lash.runtime.code.execution_state import decode_variables, encode_variables
 from lash.runtime.code.outputs import outputs_of
-from lash.runtime.code.program_world import ProgramWorld
+from lash.runtime.code.program_world import turn_world
 from lash.runtime.code.saved_programs import (
     FinishedProgram,
     SavedProgram,
@@ -51,13 +51,11 @@ from lash.runtime.code_turns import CodeTurn
 from lash.turn import CodeProtocol, CodeRules, RunCode, Submitted
 from lash.turn import EndedByTool as EndedByToolRecord
 from lash.values import (
-    CausedByEffect,
     ConversationRecord,
     EffectScope,
     ExecFailure,
     ExecResponse,
     Json,
-    ProcessScope,
     ProgramEnded,
     RuntimeScope,
     ToolCallRecord,
@@ -168,7 +166,7 @@ class TurnPrograms:
         if effect.effect_id in self._finished:
             return self._finished[effect.effect_id]
         program = ProgramEffects(
-            _world(self._turn, scope, replay_key, effect),
+            turn_world(self._turn, scope, effect),
             self._surface,
             effect_id=effect.effect_id,
             iteration=effect.iteration,
@@ -377,25 +375,6 @@ class TurnPrograms:
         if effect.effect_id < self._last_recorded:
             return None
         return self._turn.services.clock.now_ms
-
-
-def _world(turn: CodeTurn, scope: RuntimeScope, replay_key: str, effect: RunCode) -> ProgramWorld:
-    session_id = turn.claimed.lease.session_id
-    return ProgramWorld(
-        services=turn.services,
-        effect_scope=EffectScope.turn(session_id, turn.claimed.turn_id),
-        runtime_scope=scope,
-        owner=ProcessScope(session_id=session_id),
-        host_profile=f"agent:{turn.agent.name}",
-        caused_by=CausedByEffect(session_id, str(effect.effect_id), turn.claimed.turn_id),
-        tools=turn.tools,
-        attachments=turn.attachments,
-        execute=turn.execute,
-        recorded=turn.recorded,
-        replayed=turn.replayed,
-        drain=turn.drain,
-        stop_requested=lambda: turn.stop.requested,
-    )
 
 
 def _changed(effect: RunCode, problem: LangError | None) -> LashError:
