@@ -426,6 +426,18 @@ async def test_fork_of_a_fork_that_has_said_nothing_yet() -> None:
         assert await middle.history() == await session.history()
 
 
+async def test_chain_of_forks_has_an_end() -> None:
+    async with lash.open("memory:", scripted_agent([shown])) as runtime:
+        session = await runtime.session("s")
+        await session.turn("one")
+        for _ in range(64):
+            session = await session.fork()
+        assert texts(await session.history()) == ["one", "one"]
+        with pytest.raises(lash.LashError) as caught:
+            await session.fork()
+    assert caught.value.code == "fork_too_deep"
+
+
 async def test_fork_of_nothing_is_an_empty_session() -> None:
     async with lash.open("memory:", scripted_agent([shown])) as runtime:
         session = await runtime.session("s")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lash.contracts import Database
 from lash.errors import LashError
-from lash.runtime import SessionPaths
+from lash.runtime import FORKS_MAX, SessionPaths
 from lash.turn import open_calls
 from lash.values import (
     Clock,
@@ -44,10 +44,16 @@ class Branches:
             new_id: The id of the fork. The same fork again gives the same session.
 
         Raises:
-            LashError: `fork_point_unknown`; `fork_point_unsafe` between a tool call and its result;
+            LashError: `fork_too_deep`; `fork_point_unknown`; `fork_point_unsafe` between a tool call and its result;
                 `session_deleted`; `idempotency_conflict` when `new_id` is another session.
         """
         path = await SessionPaths(self._database).read(info.session_id)
+        if path.forks >= FORKS_MAX:
+            raise LashError(
+                "fork_too_deep",
+                f"session {info.session_id!r} is a fork of a fork, {path.forks} times over; there may be {FORKS_MAX}",
+                session_id=info.session_id,
+            )
         shared = _shared(path.nodes, at, info.session_id)
         _check_safe(shared, info.session_id)
         relation = ForkedSession(

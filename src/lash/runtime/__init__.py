@@ -13,7 +13,7 @@ from lash.runtime.housekeeping import DEFAULT_RETENTION_MS, Housekeeping
 from lash.runtime.ledger import EffectLedger
 from lash.runtime.output import OutputShape
 from lash.runtime.services import RuntimeServices
-from lash.runtime.session_paths import SessionPath, SessionPaths, messages_of
+from lash.runtime.session_paths import FORKS_MAX, SessionPath, SessionPaths, messages_of
 from lash.runtime.turn_course import COMPACTION_OPTION
 from lash.runtime.turn_driver import DrivenTurn, ParkedTurn, TurnDriver
 from lash.runtime.watching import SessionWatch, WatchCursor
@@ -22,6 +22,7 @@ from lash.runtime.worker import Worker
 __all__ = [
     "COMPACTION_OPTION",
     "DEFAULT_RETENTION_MS",
+    "FORKS_MAX",
     "ActivityBus",
     "ActivitySubscription",
     "Approvals",

@@ -22,7 +22,7 @@ from lash.values import (
     SessionNodeRecord,
 )
 
-_DEPTH_MAX = 64  # forks of forks of …; each costs one read
+FORKS_MAX = 64  # forks of forks of …; each costs a read when a session is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,14 @@ class SessionPath:
     Attributes:
         nodes: The whole path, root first; shared nodes before own ones.
         shared: How many of the nodes are another session's.
+        forks: How many forks there are between the session and the one that its history begins in.
         base: The session that the last shared node is of; None for one that shares nothing.
         own: What the session has committed itself; None before its first commit.
     """
 
     nodes: tuple[SessionNodeRecord, ...]
     shared: int = 0
+    forks: int = 0
     base: PersistedSessionRead | None = None
     own: PersistedSessionRead | None = None
 
@@ -71,30 +73,27 @@ class SessionPaths:
         own = None
         if is_committed:
             own = await self._database.runtime_persistence(session_id).load_session(ActivePath())
-        shared, base = await self._shared(session_id, 0)
+        shared, base, forks = await self._shared(session_id)
         nodes = () if own is None else own.graph.nodes
-        return SessionPath(nodes=(*shared, *nodes), shared=len(shared), base=base, own=own)
+        return SessionPath(nodes=(*shared, *nodes), shared=len(shared), forks=forks, base=base, own=own)
 
     async def _shared(
-        self, session_id: str, depth: int
-    ) -> tuple[tuple[SessionNodeRecord, ...], PersistedSessionRead | None]:
-        """Return the nodes that a session has from others, root first, and the one that the last of them is of."""
+        self, session_id: str
+    ) -> tuple[tuple[SessionNodeRecord, ...], PersistedSessionRead | None, int]:
+        """Return the nodes that a session has from others, root first; whose the last one is; how many forks."""
         meta = await self._database.runtime_persistence(session_id).load_session_meta()
         if meta is None or not isinstance(meta.relation, ForkedSession) or meta.relation.node_id is None:
-            return (), None
+            return (), None, 0
         parent, node_id = meta.relation.parent_session_id, meta.relation.node_id
         persistence = self._database.runtime_persistence(parent)
-        before: tuple[SessionNodeRecord, ...] = ()
-        base: PersistedSessionRead | None = None
-        if depth < _DEPTH_MAX:
-            before, base = await self._shared(parent, depth + 1)
+        before, base, forks = await self._shared(parent)
         if await persistence.load_node(node_id) is not None:
             own = await persistence.load_session(ActivePath(node_id))
             if own is not None:
-                return (*before, *own.graph.nodes), own
+                return (*before, *own.graph.nodes), own, forks + 1
         for at, node in enumerate(before):
             if node.node_id == node_id:
-                return before[: at + 1], base
+                return before[: at + 1], base, forks + 1
         raise LashError(
             "fork_base_missing",
             f"session {session_id!r} was forked from {parent!r} at {node_id!r}, which is gone",
