@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,8 +17,9 @@ from lash.agents import (
     converted,
 )
 from lash.errors import LashError
-from lash.runtime.processes.commands import ProcessCommands, value_of
+from lash.runtime.processes.commands import ProcessCommands
 from lash.runtime.processes.engine import process_event
+from lash.runtime.processes.function_child import FunctionChild
 from lash.runtime.processes.function_run import FunctionRun
 from lash.runtime.processes.keys import signal_wait_key, sleep_wait_key, wait_key
 from lash.runtime.processes.operations import Operation
@@ -359,46 +359,6 @@ class FunctionContext:
             attachments=self._services.database.attachment_store,
             process_id=self.process_id,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionChild:
-    """A process that a function has started; see `lash.agents.ChildProcess`."""
-
-    context: FunctionContext
-    plan: StartPlan
-    begun: asyncio.Task[Any]
-
-    @property
-    def id(self) -> str:
-        return self.plan.registration.id
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self.result().__await__()
-
-    def result(self) -> Coroutine[Any, Any, Any]:
-        """Return its result, once it is over. Its place is taken here, where it is asked for."""
-        return self._result(self.context.take("await", self.id))
-
-    async def _result(self, operation: Operation) -> Any:
-        await asyncio.shield(self.begun)
-        output = await self.context.child_output(operation, self.id)
-        return self.plan.convert(value_of(self.id, output))
-
-    async def cancel(self, reason: str | None = None) -> None:
-        operation = self.context.take("cancel", self.id)
-        await asyncio.shield(self.begun)
-        await self.context.commands(operation).cancel(self.id, reason)
-
-    async def signal(self, name: str, payload: Json = None) -> None:
-        operation = self.context.take("send_signal", self.id)
-        await asyncio.shield(self.begun)
-        commands = self.context.commands(operation)
-        await commands.signal(self.id, name, payload, signal_id=stable_hash([operation.replay_key])[:32])
-
-    async def send(self, text: str) -> None:
-        await asyncio.shield(self.begun)
-        await self.context.say(self.id, text)
 
 
 _EVENT_REFUSALS = frozenset(
