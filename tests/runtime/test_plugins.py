@@ -41,6 +41,7 @@ from lash.values import (
     TextDelta,
     TextPart,
     TokenUsage,
+    ToolCallCompleted,
     TurnState,
 )
 
@@ -169,7 +170,15 @@ async def test_results_are_replaced_and_projected_and_remarks_come_at_the_next_c
         def project_result(self, call: HookedCall, result: HookedResult) -> Any:
             return f"<{result.content}>"
 
-    result = await turn(agent_with(Redacts(), Remarks()))
+    async with lash.open("memory:", agent_with(Redacts(), Remarks())) as runtime:
+        running = (await runtime.session("s")).turn("go")
+        shown = [
+            event.activity.call.result
+            async for event in running.events()
+            if isinstance(event.activity, ToolCallCompleted)
+        ]
+        result = await running
+    assert shown == ["<saw ?>"]
     assert result.text == "go | <saw ?> | remark on saw ?"
     assert result.tool_calls[0].result == "<saw ?>"
 

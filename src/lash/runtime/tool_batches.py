@@ -137,7 +137,7 @@ class ToolBatches:
         ranks = Ranks(sum(key in recorded for key in batch.replay_keys) + len(batch.refused))
         refused = tuple(result.replace(rank=rank) for rank, result in enumerate(batch.refused))
         for result in refused:
-            self.calls.announce(result, batch.args_of(result.call_id), replayed=False)
+            self._announce(batch, result, replayed=False)
         tasks = [
             asyncio.create_task(
                 self._unbegun(batch, prepared_call(envelope), ranks)
@@ -151,21 +151,28 @@ class ToolBatches:
         if parked:
             raise EffectParked(tuple(dict.fromkeys(key for one in parked for key in one.wait_keys)))
         settled = (*refused, *(one for one in results if not isinstance(one, EffectParked)))
-        return await self._past_hooks(batch, settled)
+        return await self._past_hooks(batch, settled, replayed)
+
+    def _announce(self, batch: ToolBatch, result: CompletedToolCall, *, replayed: bool) -> None:
+        """Show how a call ended, unless a hook may still change what is shown."""
+        if self.hooks is None or not self.hooks.may_change_results:
+            self.calls.announce(result, batch.args_of(result.call_id), replayed=replayed)
 
     async def _past_hooks(
-        self, batch: ToolBatch, settled: tuple[CompletedToolCall, ...]
+        self, batch: ToolBatch, settled: tuple[CompletedToolCall, ...], replayed: Collection[str]
     ) -> tuple[CompletedToolCall, ...]:
-        """Return the results as the after-hooks leave them, asked in call order."""
-        if self.hooks is None:
+        """Return the results as the after-hooks leave them, asked in call order, and show them."""
+        if self.hooks is None or not self.hooks.may_change_results:
             return settled
         by_id = {result.call_id: result for result in settled}
-        return tuple(
-            [
-                await self.hooks.after(call, by_id[call.call_id], batch.scope, batch.effect_id)
-                for call in batch.calls
-            ]
-        )
+        results: list[CompletedToolCall] = []
+        for call in batch.calls:
+            result = await self.hooks.after(call, by_id[call.call_id], batch.scope, batch.effect_id)
+            envelope = batch.envelopes.get(call.call_id)
+            is_replayed = envelope is not None and envelope.replay_key in replayed
+            self.calls.announce(result, call.args, replayed=is_replayed)
+            results.append(result)
+        return tuple(results)
 
     async def withdraw(self, batch: ToolBatch, recorded: Collection[str]) -> None:
         """Stop what was started for the calls of a cancelled turn that have not ended."""
@@ -209,7 +216,7 @@ class ToolBatches:
             )
         except EffectParked as parked:
             return parked  # the other calls of the batch go on to their end
-        self.calls.announce(result, batch.args_of(result.call_id), replayed=envelope.replay_key in replayed)
+        self._announce(batch, result, replayed=envelope.replay_key in replayed)
         return result
 
     async def _unbegun(
@@ -218,7 +225,7 @@ class ToolBatches:
         """Return the result of a call that is not begun any more."""
         error = LashError("tool_cancelled", f"{call.tool_name} was not run: the turn was cancelled")
         result = failed_call(call.call_id, call.tool_name, error, attempts=0).replace(rank=ranks.take())
-        self.calls.announce(result, batch.args_of(call.call_id), replayed=False)
+        self._announce(batch, result, replayed=False)
         return result
 
 

@@ -75,6 +75,11 @@ class ToolHooks:
         self._transient: list[MessageDraft] = []
 
     @property
+    def may_change_results(self) -> bool:
+        """Whether a result is not what it is before the after-hooks have seen it."""
+        return bool(self._after)
+
+    @property
     def holds_messages(self) -> bool:
         """Whether the next checkpoint has something to deliver."""
         return bool(self._messages or self._transient)
