@@ -31,7 +31,7 @@ from lash.testing.conformance import (
 
 from .conftest import ADD_NOTE, COUNT_NOTES, Connect, Observer
 
-PARTS = 4  # of the conformance cases, so that test workers share them
+PARTS = 8  # of the conformance cases, so that test workers share them
 ROOT = Path(__file__).parents[3]
 # They make schemas of their own, and name them by a parameter that a pooler does not pass on.
 NEED_A_SCHEMA = {Feature.PROCESSES, Feature.CRASHES, Feature.DAMAGE}
@@ -117,6 +117,7 @@ async def test_a_pooler_that_is_restarted_is_found_again(
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_the_conformance_cases_hold(
     part: int, postgres_server: Any, postgres_template: str, postgres_pooler: Any
@@ -141,6 +142,7 @@ async def test_the_conformance_cases_hold(
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 def test_the_races_have_one_winner_each(postgres_pooler: Any) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-k", "postgres"]
     files = ["tests/contract/test_races.py", "tests/contract/test_concurrency.py"]
