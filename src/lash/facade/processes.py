@@ -118,7 +118,14 @@ class Processes:
         label: str | None = None,
         wake: bool = True,
     ) -> ProcessHandle[Any]:
-        """Give work to an agent in a session of its own below `session`; see `Session.spawn`."""
+        """Give work to an agent in a session of its own below `session`; see `Session.spawn`.
+
+        Raises:
+            LashError: what that raises; `session_unknown`.
+        """
+        info = await self._database.session_catalog.find_session(session)
+        if info is None:
+            raise LashError("session_unknown", f"there is no session {session!r}", session_id=session)
         owner = ProcessScope(session_id=session)
         plan = self._runtime.process_host.starts.of_agent(
             id or self._runtime.ids.new("process"),
@@ -129,6 +136,7 @@ class Processes:
             caused_by=None,
             label=label,
             wake_target=owner if wake else None,
+            depth_limit=self._runtime.subagent_depth(info.agent),
         )
         return await self._begin(plan, owner)
 

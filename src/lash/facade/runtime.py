@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from lash.agents import Agent, Binding, CodeOptions, ProcessDefinition, agents_below
+from lash.agents import Agent, Binding, CodeOptions, Limits, ProcessDefinition, agents_below
 from lash.contracts import Database, EffectHost
 from lash.errors import LashError
 from lash.facade.branches import Branches
@@ -419,6 +419,11 @@ class Runtime:
         """Record an event; for scripts. See `emit`."""
         refuse_on_running_loop("emit_sync")
         return self.call_sync(self.emit(source, payload, idempotency_key=idempotency_key))
+
+    def subagent_depth(self, agent: str) -> int:
+        """Return how deep the agents that this one asks may stand below a user's session."""
+        known = self._agents.get(agent)
+        return Limits().subagent_depth if known is None else known.limits.subagent_depth
 
     def attachments(self, session_id: str) -> SessionAttachments:
         """Return the attachments of a session."""

@@ -204,3 +204,16 @@ async def test_words_reach_an_agent_that_works(url: str) -> None:
         await handle.send("in thousands", idempotency_key="m1")
         go.set()
         assert await handle.result(timeout=60) == "count / in thousands"
+
+
+async def test_a_session_spawns_as_deep_as_its_agent_may(url: str) -> None:
+    agent = researcher()
+    chief = lash.Agent("chief", model=ScriptedModel(["x"]), limits=lash.Limits(subagent_depth=0))
+    async with lash.open(url, chief, agent) as runtime:
+        session = await runtime.session("s", chief)
+        with pytest.raises(lash.LashError) as caught:
+            await session.spawn(agent, "How many?")
+        assert caught.value.code == "subagent_depth_exceeded"
+        with pytest.raises(lash.LashError) as caught:
+            await runtime.processes.spawn(agent, "How many?", session="nowhere")
+        assert caught.value.code == "session_unknown"
