@@ -10,8 +10,10 @@ from lash.facade import Turn
 from lash.values import (
     ApprovalRequested,
     AssistantTextDelta,
+    CodeBlockCompleted,
     ModelAttemptReset,
     ModelRetry,
+    ProgramEnded,
     ToolCallCompleted,
     ToolCallStarted,
     TurnFinished,
@@ -20,6 +22,7 @@ from lash.values import (
 )
 
 _ARGS_CHARS = 100
+_OUTPUT_CHARS = 400
 
 
 AskPerson = Callable[[ApprovalRequested], Awaitable[None]]
@@ -66,6 +69,16 @@ async def show(turn: Turn, ask: AskPerson | None = None) -> None:
                 sys.stdout.flush()
                 at_line_start = text.endswith("\n")
                 text_shown = True
+            case ModelAttemptReset(reason="program"):
+                text_shown = False  # it was the reasoning before the program that follows
+            case CodeBlockCompleted(code=code, replayed=False):
+                note("\n".join(f"  | {line}" for line in code.splitlines()))
+            case ProgramEnded(output=output, error=error):
+                note(
+                    "\n".join(f"  > {line}" for text in output for line in text[:_OUTPUT_CHARS].splitlines())
+                )
+                if error is not None:
+                    note(f"[the program failed: {error.splitlines()[0]}]")
             case ModelAttemptReset():
                 note("[the model starts over; ignore the text above]")
                 text_shown = False

@@ -60,7 +60,7 @@ class ProseMask:
                 self._show(AssistantReasoningDelta(text, replayed=replayed), f"{self._row}:reasoning")
             case BlockOpened():
                 if self._prose:
-                    self._show(ModelAttemptReset(correlation_ids=(self._row,)), self._row)
+                    self._show(ModelAttemptReset((self._row,), reason="program"), self._row)
                     self._show(
                         AssistantReasoningDelta(self._prose, replayed=replayed), f"{self._row}:reasoning"
                     )

@@ -55,9 +55,12 @@ class AssistantReasoningDelta(Record, frozen=True, tag="reasoning_delta"):
 
 
 class ModelAttemptReset(Record, frozen=True, tag="model_attempt_reset"):
-    """Take back what was shown under these correlation ids: the model's answer starts over."""
+    """Take back what was shown under these correlation ids: the model's answer starts over (`retry`), or what
+    was shown as its answer turns out to be the reasoning before a program (`program`), which is shown anew.
+    """
 
     correlation_ids: tuple[str, ...]
+    reason: Literal["retry", "program"] = "retry"
 
 
 class ModelRetry(Record, frozen=True, tag="model_retry"):
