@@ -180,7 +180,8 @@ def _is_locked(text: str) -> bool:
 # Only readers use these.
 FOR_READERS = """process_readiness.FIND_FRAME process_readiness.PARKED_PROCESSES process_readiness.PROFILES
     process_readiness.READY_OF_PROFILE wait_rows.NEXT_DEADLINE wait_rows.FIND_DUE waits.LIST_WAITS
-    waits.OPEN_WAITS_OF_KIND waits.WAITS_OF_SCOPE wake_rows.LOST_WAKES node_rows.ENDS_OF_ACTIVE_PATH node_rows.ENDS_OF_PATH_TO
+    waits.OPEN_WAITS_OF_KIND waits.WAITS_OF_SCOPE wake_rows.LOST_WAKES
+    node_rows.ENDS_OF_ACTIVE_PATH node_rows.ENDS_OF_PATH_TO
     catalog.LIST_INFOS catalog.LIST_LABELLED artifacts.FIND_ARTIFACT effect_rows.LIST_EFFECTS
     manifest_rows.OPEN_ENTRIES node_rows.READ_NODE process_log.EVENTS_BETWEEN process_log.FIRST_OF_TYPE
     process_rows.CHANGED_PROCESSES process_rows.RUNNING_PROCESSES reads.ONLY_METAS reads.READ_BLOBS
