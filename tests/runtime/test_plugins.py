@@ -577,6 +577,44 @@ async def test_turn_that_is_driven_again_asks_no_plugin_twice(durable_url: str) 
     ]
 
 
+async def test_answer_that_a_hook_was_given_is_paid_once_though_the_hook_was_cut(durable_url: str) -> None:
+    entered = asyncio.Event()
+    alive = False
+    asked: list[str] = []
+
+    class Thinks(lash.Plugin):
+        async def before_turn(self, turn: TurnContext) -> AddMessages:
+            question = Message(id="q", role="user", parts=(TextPart(text="who?"),))
+            answer = await turn.complete([question])
+            if not alive:
+                entered.set()
+                await asyncio.Event().wait()
+            return AddMessages.text("".join(part.text for part in answer.parts if isinstance(part, TextPart)))
+
+    def answers(request: ModelRequest) -> Any:
+        asked.append(said(request))
+        return reply("me" if asked[-1] == "who?" else asked[-1], usage=COST)
+
+    def agent() -> lash.Agent:
+        return agent_with(Thinks(), steps=[answers])
+
+    async with lash.open(durable_url, agent()) as runtime:
+        running = asyncio.ensure_future((await runtime.session("s")).turn("go", turn_id="t1"))
+        async with asyncio.timeout(WITHIN_S):
+            await entered.wait()
+    with pytest.raises(lash.LashError):
+        await running
+    alive = True
+    async with lash.open(durable_url, agent()) as runtime:
+        session = await runtime.session("s")
+        async with asyncio.timeout(WITHIN_S):
+            result = await session.turn("go", turn_id="t1")
+        usage = {entry.source: entry.usage for entry in await session.usage()}
+    assert result.text == "go | me"
+    assert asked == ["who?", "go | me"]
+    assert usage == {"turn": COST, "Thinks": COST}
+
+
 async def test_call_that_has_run_keeps_its_result_when_its_tool_is_gone(durable_url: str) -> None:
     entered = asyncio.Event()
     alive = False
