@@ -77,7 +77,7 @@ async def check_waits(observer: Observer, held: Held, other: Coroutine[Any, Any,
     """Check that something waits for a held script, let that one end, and return what the other gives."""
     await held.begun()
     waiting = asyncio.create_task(other)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not observer.value(WAITING):
             assert not waiting.done()
             await asyncio.sleep(0.005)

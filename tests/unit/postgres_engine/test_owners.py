@@ -49,7 +49,7 @@ async def test_an_engine_that_lost_its_session_lives_again_once_it_is_back(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s",
         f"lash owner {other.owner_id}",
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not await lives(engine, other.owner_id):
             await asyncio.sleep(0.01)
 
@@ -66,7 +66,7 @@ async def test_a_killed_process_is_dead_and_what_it_held_is_free(connect: Connec
         assert await database.turn_ingress.release_dead_owners() == 0
         peer.kill()
         peer.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while await database.session_leases.find_session_lease("s") is not None:
             await asyncio.sleep(0.01)
     assert await database.turn_ingress.release_dead_owners() == 1

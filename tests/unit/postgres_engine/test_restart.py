@@ -45,7 +45,7 @@ async def test_who_waits_is_woken_after_a_crash_as_before(connect: Connect, post
     engine, other = await connect(), await connect()
     with other.hub.subscribe("a") as there:
         await asyncio.to_thread(postgres_server.crash_and_restart)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await there.wait()  # the listener is back, and knows that it missed something
             await engine.run(adding(1))
             await there.wait()
