@@ -98,7 +98,8 @@ def status_note(
     hint = context_hint(view.prompt_tokens, view.config.context_window_tokens)
     if hint:
         parts.append(hint)
-    return MessageDraft.text("system", "\n\n".join(parts), MessageOrigin(kind="code_status"))
+    # A user's message: not every model takes another system text behind the conversation.
+    return MessageDraft.text("user", "[status]\n" + "\n\n".join(parts), MessageOrigin(kind="code_status"))
 
 
 def context_hint(prompt_tokens: int, window_tokens: int | None) -> str:

@@ -99,8 +99,8 @@ def test_no_tool_is_offered_and_the_status_stands_behind_every_message():
     played = run(program("x"), says("done"), opening={"variables": ("n: int = 3",)})
     first, second = played.questions
     assert (first.tools, first.tool_choice) == ((), "none")
-    assert first.prompt[-1].text.startswith("Variables:\nn: int = 3\n\nStep 1.")
-    assert second.prompt[-1].text.startswith("Variables:\nn: int = 3\n\nStep 2.")
+    assert first.prompt[-1].text.startswith("[status]\nVariables:\nn: int = 3\n\nStep 1.")
+    assert second.prompt[-1].text.startswith("[status]\nVariables:\nn: int = 3\n\nStep 2.")
     assert [m.id for m in second.prompt[:-1]] == [m.id for m in second.messages]
     assert first.prompt[-1] not in played.conclusion.messages
 

@@ -100,9 +100,13 @@ class BoundValues:
         if binding.scheme == "attachment" and "attachment" not in self._options.resolvers:
             stored = await program.world.attachments.get(binding.uri.partition(":")[2])
             return _parsed(stored.data, stored.meta.media_type)
-        value = self._options.resolvers[binding.scheme](binding.uri)
-        if inspect.isawaitable(value):
-            value = await value
+        resolver = self._options.resolvers[binding.scheme]
+        if inspect.iscoroutinefunction(resolver):
+            value = await resolver(binding.uri)
+        else:
+            value = await asyncio.to_thread(resolver, binding.uri)  # it may read a file
+            if inspect.isawaitable(value):
+                value = await value
         return msgspec.to_builtins(value)
 
 
