@@ -217,3 +217,20 @@ async def test_agent_may_be_worked_on_while_its_turn_is_parked(durable_url: str,
     assert keeper.quick == 2
     names = ["wait_for", "note", "wait_once"]
     assert offered == [("old words", names), ("new words", ["newer", *names])]
+
+
+async def test_tool_that_waits_for_what_is_there_is_found_out() -> None:
+    @lash.tool(effect="idempotent")
+    async def never_looks() -> str:
+        """Wait without looking."""
+        raise EffectParked(["w"])
+
+    agent = scripted_agent([reply(call("never_looks")), told], tools=[never_looks])
+    async with lash.open("memory:", agent) as runtime:
+        await runtime.database.durable_waits.resolve_wait("w", 1)
+        session = await runtime.session("s")
+        async with asyncio.timeout(WITHIN_S):
+            with pytest.raises(lash.LashError) as caught:
+                await session.turn("go", turn_id="t1")
+            assert caught.value.code == "turn_waits_for_nothing"
+            await session.cancel("t1")

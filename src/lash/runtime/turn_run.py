@@ -13,6 +13,8 @@ from lash.values import TurnFailed
 
 _log = logging.getLogger("lash.runtime")
 
+_REFUSALS_MAX = 5  # times that a turn may want to wait for the same that is there already
+
 
 class TurnRun:
     """Runs a driver while its lease is renewed.
@@ -63,15 +65,29 @@ class TurnRun:
     async def _drive(self) -> DrivenTurn | ParkedTurn:
         """Drive until the turn is committed or parked. What it waits for may come before it is parked."""
         ingress = self._services.database.turn_ingress
+        refused: list[tuple[str, ...]] = []
         while True:
             driven = await self.driver.drive()
             if isinstance(driven, DrivenTurn):
                 return driven
+            refused.append(driven.wait_keys)
+            if refused[-_REFUSALS_MAX:] == [driven.wait_keys] * _REFUSALS_MAX:
+                raise self._waits_for_nothing(driven.wait_keys)
             await self.driver.save()
             if await ingress.park_turn(self.driver.claimed, driven.wait_keys):
                 return driven
             await self._look()
             await self.driver.rewind()
+
+    def _waits_for_nothing(self, wait_keys: tuple[str, ...]) -> LashError:
+        return LashError(
+            "turn_waits_for_nothing",
+            f"turn {self._turn_id!r} wants to wait for {', '.join(wait_keys)}, of which something is there "
+            "already; what waits must look at its wait first, and go on when it is resolved",
+            session_id=self._session_id,
+            turn_id=self._turn_id,
+            wait_keys=list(wait_keys),
+        )
 
     async def _keep(self) -> None:
         """Renew the lease at a third of its time; look when the session changes: a cancel, or more input."""
