@@ -323,10 +323,11 @@ class Runtime:
         agent: Agent | str | None = None,
         *,
         labels: Sequence[str] | None = None,
+        plugin_options: Mapping[str, Json] | None = None,
     ) -> Session:
         """Return a session; for scripts. See `session`."""
         refuse_on_running_loop("session_sync")
-        return self.call_sync(self.session(id, agent, labels=labels))
+        return self.call_sync(self.session(id, agent, labels=labels, plugin_options=plugin_options))
 
     def sessions_sync(
         self,
