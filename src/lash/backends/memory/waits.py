@@ -29,8 +29,8 @@ class MemoryDurableWaits:
         waits = self._tables.waits
         stored = waits.find(draft.key)
         opened = opened_wait(stored, draft, self._tables.clock.now_ms())
-        if opened.token_hash is not None:
-            holder = waits.find_by_token_hash(opened.token_hash)
+        if draft.token is not None:
+            holder = waits.find_by_token_hash(wait_token_hash(draft.token))
             if holder is not None and holder.key != draft.key:
                 raise token_taken(draft.key)
         waits.put(opened)
