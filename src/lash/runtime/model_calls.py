@@ -183,6 +183,7 @@ class ModelCalls:
             session_id=self._session_id,
             call_key=replay_key,
             attachments=await self._bytes_of(seen) if wanted else {},
+            passing=_passing(effect),
         )
 
     async def _bytes_of(self, refs: Iterable[AttachmentRef]) -> dict[str, bytes]:
@@ -278,3 +279,13 @@ class _Streamed:
 
 def _attachments(messages: Iterable[Message]) -> list[AttachmentRef]:
     return [ref for message in messages for ref in seen_attachments(message)]
+
+
+def _passing(effect: AskModel) -> int:
+    """Return how many of the last messages are notes of this call alone: they stand behind all that is kept."""
+    last = len(effect.messages)
+    return sum(placed.after == last and _is_note(placed.message) for placed in effect.transient)
+
+
+def _is_note(message: Message) -> bool:
+    return message.origin is not None and message.origin.kind == "code_status"

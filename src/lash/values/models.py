@@ -63,6 +63,8 @@ class ModelRequest:
         session_id: For cache affinity at the vendor.
         call_key: The replay key of the effect; adapters derive missing tool-call ids from it.
         attachments: Bytes by attachment id, for the references in `messages`.
+        passing: How many of the last messages are of this call only: what stays for the next call, and is worth
+            caching, ends before them.
     """
 
     model: ModelSpec
@@ -75,6 +77,7 @@ class ModelRequest:
     session_id: str | None = None
     call_key: str = ""
     attachments: dict[str, bytes] = field(default_factory=dict)
+    passing: int = 0
 
 
 TerminalReason = Literal[

@@ -166,7 +166,7 @@ async def test_the_prompt_tells_operations_and_variables_and_its_fixed_part_neve
     requests = agent.model.requests
     assert {request.instructions for request in requests} == {requests[0].instructions}
     assert "tools.lookup({ key: str }) -> dict\n    Look something up." in requests[0].instructions
-    assert all(request.tools == () for request in requests)
+    assert all((request.tools, request.passing) == ((), 1) for request in requests)
     status = requests[2].messages[-1].text
     assert 'name: str = "Ada"' in status
     assert "big: list[int], 1,000 items: [0, 1, 2," in status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -213,6 +214,19 @@ def test_anthropic_marks_what_stays_the_same() -> None:
     assert payload["system"][-1]["cache_control"] == mark
     assert payload["tools"][-1]["cache_control"] == mark
     assert [block.get("cache_control") for block in payload["messages"][0]["content"]] == [None, mark]
+
+
+def test_anthropic_marks_what_stays_before_what_is_of_one_call_only() -> None:
+    said = request(
+        message("user", TextPart(text="a")),
+        message("assistant", TextPart(text="b")),
+        message("user", TextPart(text="output")),
+        message("user", TextPart(text="status"), TextPart(text="of this call")),
+    )
+    payload = anthropic(replace(said, passing=1), cache="short")
+
+    marks = [[block.get("cache_control") for block in one["content"]] for one in payload["messages"]]
+    assert marks == [[None], [None], [{"type": "ephemeral"}, None, None]]
 
 
 def test_redacted_thoughts_go_back_to_anthropic_alone() -> None:

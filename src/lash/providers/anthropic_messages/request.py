@@ -7,6 +7,7 @@ Thoughts go back with their signatures, without which the vendor refuses them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -67,7 +68,7 @@ def messages_payload(
         payload["output_config"] = output_config
     _add_tools(payload, request)
     _add_sampling(payload, request, traits)
-    _mark_cache(payload, cache)
+    _mark_cache(payload, cache, _passing_blocks(request, traits))
     return payload, projection
 
 
@@ -140,19 +141,30 @@ def unsent_options(request: ModelRequest, payload: Payload) -> list[str]:
     return unsent
 
 
-def _mark_cache(payload: Payload, cache: CacheRetention) -> None:
-    """Mark what stays the same from call to call: the instructions, the tools, and all that has been said."""
+def _passing_blocks(request: ModelRequest, traits: ModelTraits) -> int:
+    """Return how many blocks at the end say what is of this call only."""
+    if not request.passing:
+        return 0
+    said = replace(request, messages=request.messages[len(request.messages) - request.passing :])
+    return sum(len(blocks) for _, blocks in _sides(said, traits))
+
+
+def _mark_cache(payload: Payload, cache: CacheRetention, passing: int) -> None:
+    """Mark what stays the same from call to call: the instructions, the tools, and all that has been said.
+
+    The last `passing` blocks do not stay: a mark on them would never be met again.
+    """
     if cache == "none":
         return
     mark: Payload = {"type": "ephemeral"} | ({"ttl": "1h"} if cache == "long" else {})
     for name in ("system", "tools"):
         if payload.get(name):
             payload[name][-1]["cache_control"] = mark
-    if payload["messages"]:
-        for block in reversed(payload["messages"][-1]["content"]):
-            if block["type"] not in ("thinking", "redacted_thinking"):
-                block["cache_control"] = mark
-                break
+    said = [block for message in payload["messages"] for block in message["content"]]
+    for block in reversed(said[: len(said) - passing]):
+        if block["type"] not in ("thinking", "redacted_thinking"):
+            block["cache_control"] = mark
+            break
 
 
 def _messages(request: ModelRequest, traits: ModelTraits) -> list[Payload]:
