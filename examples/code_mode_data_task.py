@@ -103,7 +103,9 @@ agent = lash.Agent(
 async def main(database: str) -> None:
     async with lash.open(database, agent) as runtime:
         session = await runtime.session("books")
-        result = await session.turn("Which orders were not paid as they should be? Write to those who owe us.")
+        result = await session.turn(
+            "Which orders were not paid as they should be? Write to those who owe us."
+        )
         print(result.output)
         print(f"{len(result.tool_calls)} calls in {result.model_calls} programs")
 
