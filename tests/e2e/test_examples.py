@@ -21,6 +21,9 @@ EXPECTED = {
     "edit_and_retry.py": "You want soup and fish.\nYou want soup and cheese.",
     "code_mode_data_task.py": "Report(unpaid_total=245.8, overpaid_total=174.0, to_call=['Etna Books'])\n"
     "9 calls in 3 programs",
+    "webhook_bot.py": "order 7 is paid\n{'code': 'trigger_payload_invalid'}",
+    "button_and_cron.py": "the button: started\nI have called the fire brigade.\n"
+    "subscribed: red, tidy, nightly",
     "script.py": "You said: hello\n2 messages",
 }
 
