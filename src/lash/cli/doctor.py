@@ -32,6 +32,7 @@ async def _run(options: argparse.Namespace) -> int:
         unknown, _ = await runtime.effects.list(state=EffectState.UNKNOWN)
         open_questions = [record for record in unknown if record.settled_by is None]
         interrupted, _ = await runtime.effects.list(state=EffectState.STARTED)
+        approvals = await runtime.approvals.list()
     if options.json:
         print_json(
             {
@@ -40,6 +41,7 @@ async def _run(options: argparse.Namespace) -> int:
                 "unserved": unserved,
                 "unknown_effects": open_questions,
                 "interrupted_effects": interrupted,
+                "approvals": approvals,
             }
         )
     else:
@@ -52,6 +54,8 @@ async def _run(options: argparse.Namespace) -> int:
             print(f"started, not ended: {record.identity.label} {record.identity.replay_key}")
         for record in open_questions:
             print(f"unknown: {record.identity.label}; `lash settle {record.identity.replay_key}`")
-        if not (unserved or open_questions or interrupted):
+        for approval in approvals:
+            print(f"waits for a person: {approval.question.tool}; `lash approvals approve {approval.id}`")
+        if not (approvals or unserved or open_questions or interrupted):
             print("nothing waits, nothing is unknown")
-    return 1 if unserved or open_questions or interrupted else 0
+    return 1 if approvals or unserved or open_questions or interrupted else 0

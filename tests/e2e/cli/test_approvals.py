@@ -49,6 +49,8 @@ def test_call_is_listed_and_answered_from_another_process(db: str) -> None:
         "pay",
     )
     assert id_ in lash("approvals", "list", "--db", db).stdout
+    doctor = lash("doctor", "--db", db, "--serves", "clerk")
+    assert (doctor.returncode, f"lash approvals approve {id_}" in doctor.stdout) == (1, True)
     stale = lash("approvals", "approve", id_, "--db", db, "--hash", "of-something-else")
     assert (stale.returncode, "approval_stale" in stale.stderr) == (1, True)
     wrong = lash("approvals", "approve", id_, "--db", db, "--args", '{"amount": "five"}')
