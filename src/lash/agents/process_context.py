@@ -106,7 +106,7 @@ class ProcessContext(Protocol):
         Args:
             fn: Async, or sync (it runs in a thread), or a `@lash.tool`.
             args: What it is called with. What JSON can carry of it is part of the step: other arguments under
-                the same step are a mismatch.
+                the same step are a mismatch. An argument that is called like an option here is given by position.
             name: What the ledger calls it; the function's name by default.
             effect: What a repetition may do, as for tools; `at_most_once` by default. A step that was cut off
                 runs again when it is `read_only` or `idempotent`; an at-most-once one never does.
