@@ -100,11 +100,11 @@ class Plugin:
     # ---- what it brings
 
     def tools(self) -> Sequence[Any]:
-        """Return tools for the session's turns. Asked for before each iteration; names must be unique."""
+        """Return tools. Asked for when a turn begins, or goes on in another frame; names must be unique."""
         return ()
 
     def instructions(self) -> str | PromptContribution | Sequence[PromptContribution] | None:
-        """Return pieces of the system text. Asked for before each iteration; no I/O."""
+        """Return pieces of the system text. Asked for together with the tools; no I/O."""
         return None
 
     # ---- hooks, in the order in which a turn meets them
