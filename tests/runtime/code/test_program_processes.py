@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -129,6 +130,32 @@ async def test_a_process_that_computes_for_ever_is_cancelled_too(url):
         process_id = (await finished(await begin(runtime))).output
         await runtime.processes.cancel(process_id)
         assert isinstance(await output_of(runtime, process_id), AwaitCancelled)
+
+
+def computing() -> bool:
+    """Whether a thread of this process runs a program now."""
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            if frame.f_code.co_filename == "<lashlang>":
+                return True
+            frame = frame.f_back
+    return False
+
+
+async def test_a_runtime_that_closes_does_not_wait_for_a_process_that_computes(url):
+    limits = lash.Limits(program_fuel=10**12, program_time_ms=None)
+    agent = code_agent(in_background("n = 0\nwhile true { n = n + 1 }"), limits=limits)
+    async with asyncio.timeout(WITHIN_S):
+        async with lash.open(url, agent) as runtime:
+            process_id = (await finished(await begin(runtime))).output
+            registry = runtime.database.process_registry
+            while not (await registry.get_process(process_id)).attempts:
+                await asyncio.sleep(0.01)
+            while not computing():
+                await asyncio.sleep(0.01)
+    async with asyncio.timeout(WITHIN_S):
+        while computing():
+            await asyncio.sleep(0.01)
 
 
 async def test_an_error_of_a_process_has_its_text(url):

@@ -1,6 +1,6 @@
 """Code mode: programs of a model, run as part of its turns. `runner.py` has the theory of operation."""
 
-from lash.runtime.code.computing import not_yet
+from lash.runtime.code.computing import advance_apart
 from lash.runtime.code.effects_of_programs import Outcome, ProgramEffects, ProgramRequests, request_number
 from lash.runtime.code.mode import AgentPrograms
 from lash.runtime.code.program_world import ProgramWorld
@@ -16,10 +16,10 @@ __all__ = [
     "ProgramEffects",
     "ProgramRequests",
     "ProgramWorld",
+    "advance_apart",
     "code_surface",
     "frame_key",
     "is_frame_due",
-    "not_yet",
     "request_number",
     "type_of_schema",
     "variable_lines",

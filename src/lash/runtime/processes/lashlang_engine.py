@@ -9,7 +9,6 @@ too, and what it has done since is answered from the journal.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Final
 
@@ -26,9 +25,9 @@ from lash.runtime.code import (
     Outcome,
     ProgramEffects,
     ProgramWorld,
+    advance_apart,
     frame_key,
     is_frame_due,
-    not_yet,
     request_number,
 )
 from lash.runtime.processes.engine import ProcessParked, ProcessRun, process_event
@@ -161,7 +160,7 @@ class _ProcessProgram:
                 run.cancel()
             while not run.ended:
                 if run.effect is None:
-                    await asyncio.to_thread(run.advance, not_yet)
+                    await advance_apart(run)
                     continue
                 await self._save_if_due(run)
                 run.answer(await self._answer(run, arrived))
