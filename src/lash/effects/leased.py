@@ -230,9 +230,7 @@ class LeasedEffects:
 def _is_left_out(envelope: RuntimeEffectEnvelope, outcome: RuntimeEffectOutcome) -> bool:
     """Whether an outcome needs no line: an empty checkpoint that is numbered, so that a later line tells of it."""
     return (
-        isinstance(outcome, CheckpointOutcome)
-        and outcome.delivery.is_empty
-        and envelope.effect_id.isdigit()
+        isinstance(outcome, CheckpointOutcome) and outcome.delivery.is_empty and envelope.effect_id.isdigit()
     )
 
 

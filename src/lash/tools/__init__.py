@@ -28,9 +28,9 @@ from lash.tools.toolset import ToolSet
 from lash.values import WHOLE_RESULT_LABEL
 
 __all__ = [
-    "Approval",
     "ONCE",
     "WHOLE_RESULT_LABEL",
+    "Approval",
     "Arguments",
     "Attachment",
     "Cancellation",
