@@ -13,12 +13,15 @@ from tests.runtime.conftest import *  # noqa: F403  # the fixtures of a runtime 
 
 import lash
 from lash.testing import reply
+from lash.tools import WithControl
 from lash.values import (
     AssistantReasoningDelta,
     AssistantTextDelta,
     AttachmentPart,
     CodeBlockCompleted,
     CodeBlockStarted,
+    FailTurn,
+    FinishTurn,
     ModelAttemptReset,
     ModelRequest,
     ProgramEnded,
@@ -370,3 +373,21 @@ async def test_a_cancelled_turn_does_not_wait_for_a_sleeping_program(url):
         async with asyncio.timeout(60):
             result = await running
     assert result.stop == "cancelled"
+
+
+@pytest.mark.parametrize("ends", ["finish", "fail"])
+async def test_a_call_may_end_the_turn_and_the_calls_beside_it_are_told(url, ends):
+    calls = Calls()
+
+    @lash.tool(effect="read_only")
+    async def stop() -> WithControl:
+        """End the turn."""
+        return WithControl("stopped", FinishTurn("all done") if ends == "finish" else FailTurn("enough"))
+
+    program = "both = await [tools.stop({})?, tools.pay({ amount: 1 })?]\nr = await tools.pay({ amount: 2 })?"
+    result = await turn(url, code_agent(program, tools=[stop, *calls.tools()]))
+    assert (result.stop, result.output) == (
+        (None, "all done") if ends == "finish" else ("tool_failure", None)
+    )
+    assert [call.name for call in result.tool_calls] == ["stop", "pay"]
+    assert calls == [("pay", 1)]

@@ -240,12 +240,16 @@ class ProgramEffects:
             batch, world.execute, world.replayed, world.recorded, only_recorded=world.stop_requested()
         )
         replayed = {call_id for call_id, one in batch.envelopes.items() if one.replay_key in world.replayed}
+        by_call = {result.call_id: result for result in results}
         for call in calls:
-            result = next(one for one in results if one.call_id == call.call_id)
+            result = by_call[call.call_id]
             self.calls.append(_call_record(call, result, replayed=call.call_id in replayed))
-            if result.control is not None:
-                raise EndedByTool(result)
             self.arrived[by_id[call.call_id]] = outcome_of(result)
+        ending = next(
+            (by_call[call.call_id] for call in calls if by_call[call.call_id].control is not None), None
+        )
+        if ending is not None:
+            raise EndedByTool(ending)
 
     def _stop_if_asked(self, missing: list[tuple[int, Effect]]) -> None:
         """Do not begin anything once the turn is to end; what is recorded is still replayed."""
