@@ -105,6 +105,15 @@ async def test_a_sweep_takes_what_is_older_than_the_retention(
     assert await keeper.sweep() == 2
 
 
+async def test_a_sweep_takes_resolved_waits_that_nobody_owns(database: Database, clock: SteppedClock) -> None:
+    keeper = Housekeeping(database, clock, retention_ms=DAY_MS)
+    await database.durable_waits.resolve_wait("old", 1)
+    await database.durable_waits.resolve_wait("owned", 1, scope_key="s")
+    await clock.advance(DAY_MS + 1)
+    assert await keeper.sweep() == 1
+    assert await database.durable_waits.find_wait("owned") is not None
+
+
 async def test_a_sweep_of_more_than_a_slice_takes_all_of_it(database: Database, clock: SteppedClock) -> None:
     await cancelled_batches(database, SLICE_ROWS + 1)
     await clock.advance(1)

@@ -1,6 +1,7 @@
 """Deletes settled evidence once its retention is over, so that a database that works does not only grow.
 
-What is deleted has no turn waiting for it: settled lines of the effect journal, settled batches of the queue.
+What is deleted has no turn waiting for it: settled lines of the effect journal, settled batches of the queue, and
+waits that were resolved and belong to no turn or process.
 It goes in slices, each a short transaction of its own, so that no turn waits behind a sweep.
 """
 
@@ -44,7 +45,7 @@ class Housekeeping:
             await self._clock.sleep_until(self._clock.now_ms() + SWEEP_EVERY_MS)
 
     async def sweep(self) -> int:
-        """Delete what was settled before the retention began; return how many lines and batches that was."""
+        """Delete what was settled before the retention began; return how many lines, batches and waits that was."""
         before_ms = self._clock.now_ms() - self._retention_ms
         journal, ingress = self._database.effect_journal, self._database.turn_ingress
         effects = await _in_slices(
@@ -53,7 +54,10 @@ class Housekeeping:
         batches = await _in_slices(
             lambda: ingress.prune_settled_work(settled_before_ms=before_ms, limit=SLICE_ROWS)
         )
-        return effects + batches
+        waits = await _in_slices(
+            lambda: self._database.durable_waits.prune_waits(resolved_before_ms=before_ms, limit=SLICE_ROWS)
+        )
+        return effects + batches + waits
 
 
 async def _in_slices(prune: Callable[[], Awaitable[int]]) -> int:
