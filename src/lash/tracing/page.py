@@ -25,7 +25,10 @@ def trace_page(records: Iterable[TraceRecord], *, title: str) -> str:
 
 
 def once_each(records: Iterable[TraceRecord]) -> list[TraceRecord]:
-    """Return one record for each span, the one that was not replayed if there is one, by their beginnings, the longest first."""
+    """Return one record for each span, the one that was not replayed if there is one.
+
+    They come in the order of their beginnings, the longest first.
+    """
     kept: dict[str, TraceRecord] = {}
     for record in records:
         known = kept.get(record.span_id)
