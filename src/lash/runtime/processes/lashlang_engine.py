@@ -32,6 +32,7 @@ from lash.runtime.code import (
 )
 from lash.runtime.processes.engine import ProcessParked, ProcessRun, process_event
 from lash.runtime.processes.keys import signal_wait_key
+from lash.runtime.processes.program_modules import ProgramLoadError, agent_of, checked_code, module_of
 from lash.runtime.processes.program_requests import ProcessRequests
 from lash.runtime.tool_batches import ToolBatches
 from lash.runtime.tool_calls import ToolCalls
@@ -56,21 +57,10 @@ from lashlang import (
     Frame,
     LangError,
     ModuleArtifact,
-    ModuleArtifactError,
     Ok,
-    ProcessRef,
-    compile_program,
 )
 
 _VERSION: Final = 1
-
-
-class _LoadError(Exception):
-    """A process that cannot be run: its end."""
-
-    def __init__(self, code: str, message: str, failure_class: FailureClass = "invalid_request") -> None:
-        super().__init__(message)
-        self.end = AwaitFailure(failure_class=failure_class, code=code, message=message)
 
 
 class _SavedProcess(Record, frozen=True, kw_only=True):
@@ -109,16 +99,16 @@ class LashlangEngine:
             ProcessParked: It waits; with its frame.
             LashError: `frame_key`, `frame_code_mismatch` and the like for a frame that does not fit.
         """
-        agent = _agent_of(process, context)
+        agent = agent_of(process, context)
         programs = agent.code or AgentPrograms(agent.agent, agent.tools, requests=(ProcessRequests(),))
         assert isinstance(programs, AgentPrograms), "the one kind of code mode there is"
         try:
-            module = await _module(process, context)
-            code = _checked(process, module, programs)
+            module = await module_of(process, context)
+            code = checked_code(process, module, programs)
             return await _ProcessProgram(
                 process, context, agent, programs, module, code, self._secret
             ).finish()
-        except _LoadError as problem:
+        except ProgramLoadError as problem:
             return problem.end
 
 
@@ -197,7 +187,7 @@ class _ProcessProgram:
                 run_id=self._program.replay_key,
             )
         except LangError as problem:
-            raise _LoadError(
+            raise ProgramLoadError(
                 "process_args_invalid", f"its arguments do not fit: {problem.message}"
             ) from problem
         return run, {}
@@ -296,73 +286,6 @@ class _EventRequests:
                 return {"sequence": event.sequence, "payload": sent.get("payload")}
         after = signals[-1].sequence if signals else 0
         raise EffectParked((signal_wait_key(self._process.id, after),))
-
-
-def _agent_of(process: ProcessRecord, context: ProcessRun) -> BoundAgent:
-    """Return the agent whose tools the process may use.
-
-    Raises:
-        LashError: `agent_unknown`: another runtime, which has that agent, is to run it.
-    """
-    profile = process.provenance.host_profile_id
-    agent = context.agents.get(profile.removeprefix("agent:")) if profile.startswith("agent:") else None
-    if agent is None and profile == "default" and len(context.agents) == 1:
-        agent = next(iter(context.agents.values()))
-    if agent is None:
-        raise LashError(
-            "agent_unknown",
-            f"process {process.id!r} was started under {profile!r}, and this runtime was given "
-            f"{sorted(context.agents)}",
-            process_id=process.id,
-        )
-    return agent
-
-
-async def _module(process: ProcessRecord, context: ProcessRun) -> ModuleArtifact:
-    assert isinstance(process.input, LashlangProcessInput), "chosen by its input"
-    ref = process.input.module_ref
-    try:
-        module = await context.services.database.artifact_store.get_module_artifact(ref)
-    except (ModuleArtifactError, LashError) as problem:
-        if isinstance(problem, LashError) and problem.retryable:
-            raise
-        raise _LoadError(
-            "process_module_artifact_load_failed", f"module {ref} cannot be read: {problem}", "internal"
-        ) from problem
-    if module is None:
-        raise _LoadError("process_module_artifact_missing", f"module {ref} is not stored here", "unavailable")
-    return module
-
-
-def _checked(process: ProcessRecord, module: ModuleArtifact, programs: AgentPrograms) -> Code:
-    """Return the program of a process, after everything that its start has pinned was compared."""
-    asked = process.input
-    assert isinstance(asked, LashlangProcessInput), "chosen by its input"
-    if module.required_surface_ref != asked.required_surface_ref:
-        raise _LoadError(
-            "process_required_surface_mismatch",
-            f"the module needs {module.required_surface_ref}, the process was started with "
-            f"{asked.required_surface_ref}",
-        )
-    try:
-        wanted = msgspec.convert(asked.process_ref, ProcessRef)
-    except msgspec.ValidationError as problem:
-        raise _LoadError("process_ref_mismatch", f"the process reference is none: {problem}") from problem
-    if module.exports.processes.get(asked.process_name) != wanted:
-        raise _LoadError(
-            "process_ref_mismatch", f"the module has no process {asked.process_name!r} of that reference"
-        )
-    lacking = module.required_surface.missing_from(programs.surface.host)
-    if lacking:
-        raise _LoadError(
-            "process_surface_incompatible",
-            f"this runtime lacks what the process needs: {'; '.join(lacking)}",
-            "unavailable",
-        )
-    try:
-        return compile_program(module)
-    except LangError as problem:
-        raise _LoadError("process_compile_failed", str(problem), "internal") from problem
 
 
 def _world(process: ProcessRecord, context: ProcessRun, agent: BoundAgent) -> ProgramWorld:
