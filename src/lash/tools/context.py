@@ -271,6 +271,10 @@ class ToolContext:
         """
         return await self._store().get(attachment_id)
 
+    def emit_sync(self, source: Any, payload: Any = None, *, idempotency_key: str | None = None) -> str:
+        """`emit` for tools that run in a thread."""
+        return self._from_thread(lambda: self.emit(source, payload, idempotency_key=idempotency_key))
+
     def put_attachment_sync(
         self, data: bytes, media_type: str = "application/octet-stream", label: str | None = None
     ) -> AttachmentRef:

@@ -9,6 +9,7 @@ import pytest
 
 import lash
 from lash.errors import LashError
+from lash.testing import call, reply
 from lash.values import (
     AwaitSuccess,
     CausedByHostEvent,
@@ -285,15 +286,24 @@ async def test_start_that_was_not_marked_is_the_same_process(open_at: OpenAt) ->
         assert record.await_output == AwaitSuccess(value="hello 7")
 
 
-async def test_tool_emits_an_event_once_however_often_it_is_run(open_at: OpenAt) -> None:
-    @lash.tool(effect="idempotent")
-    async def order(ctx: lash.ToolContext, number: int) -> str:
-        """Order something."""
-        first = await ctx.emit("shop.order", {"number": number})
-        assert await ctx.emit("shop.order", {"number": number}) == first
-        return first
+@lash.tool(name="order", effect="idempotent")
+async def order_async(ctx: lash.ToolContext, number: int) -> str:
+    """Order something."""
+    first = await ctx.emit("shop.order", {"number": number})
+    assert await ctx.emit("shop.order", {"number": number}) == first
+    return first
 
-    from lash.testing import call, reply
+
+@lash.tool(name="order", effect="idempotent")
+def order_in_a_thread(ctx: lash.ToolContext, number: int) -> str:
+    """Order something."""
+    first = ctx.emit_sync(ORDERS, Order(number))
+    assert ctx.emit_sync(ORDERS, Order(number)) == first
+    return first
+
+
+@pytest.mark.parametrize("order", [order_async, order_in_a_thread])
+async def test_tool_emits_an_event_once_however_often_it_is_run(open_at: OpenAt, order: Any) -> None:
 
     agent = scripted_agent([call("order", number=5), reply("Ordered.")], tools=[order])
     async with open_at(agent, handle_order) as runtime:
