@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -316,3 +320,49 @@ async def test_tool_emits_an_event_once_however_often_it_is_run(open_at: OpenAt,
 
         (delivery,) = await eventually(started)
         assert await runtime.processes.wait(delivery.process_id, timeout=60) == "hello 5"
+
+
+KILLED = """
+import asyncio, os, signal, sys
+import lash
+from lash.values import HostEventOccurrenceRequest
+
+@lash.process
+async def handle_order(ctx: lash.ProcessContext, order: dict) -> str:
+    return "never here"
+
+async def main() -> None:
+    async with lash.open(sys.argv[1], work=False) as runtime:
+        await runtime.triggers.subscribe("desk", "shop.order", handle_order)
+        store = runtime.database.host_event_store
+        started = runtime.database.process_registry.register_process
+
+        async def cut_off(*args, **options):
+            if sys.argv[2] == "after":
+                await started(*args, **options)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        runtime.database.process_registry.register_process = cut_off
+        runtime.process_host.definitions["handle_order"] = handle_order
+        await runtime.emit("shop.order", {"number": 7}, idempotency_key="order-7")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+async def test_emitter_that_is_killed_around_a_start_has_it_done_once(tmp_path: Path, where: str) -> None:
+    path = str(tmp_path / "killed.db")
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, path, where)
+    assert await asyncio.wait_for(child.wait(), 60) == -signal.SIGKILL
+    async with lash.open(path, handle_order) as runtime:
+
+        async def started() -> list[Any]:
+            return await runtime.triggers.deliveries(state=STARTED)
+
+        (delivery,) = await eventually(started)
+        assert await runtime.processes.wait(delivery.process_id, timeout=60) == "hello 7"
+        assert len(await runtime.processes.list(include_finished=True)) == 1
+        again = await runtime.emit("shop.order", {"number": 7}, idempotency_key="order-7")
+        assert again.replayed
+        assert [one.state for one in again.deliveries] == [STARTED]
