@@ -32,6 +32,7 @@ from lash.values import (
 )
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 PROCESS_PROGRESS = "process.progress"
 PROCESS_WAKE = "process.wake"
@@ -52,7 +53,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}\Z")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class ProcessDefinition(Generic[R]):
+class ProcessDefinition(Generic[R_co]):
     """A durable function with what a runtime must know of it. Calling it calls the function.
 
     Attributes:
@@ -68,7 +69,7 @@ class ProcessDefinition(Generic[R]):
     """
 
     name: str
-    function: Callable[..., Awaitable[R]]
+    function: Callable[..., Awaitable[R_co]]
     description: str
     arguments: Arguments
     signature: Signature
@@ -82,7 +83,7 @@ class ProcessDefinition(Generic[R]):
         """Which runtimes may run it: those that were given this definition."""
         return f"process:{self.name}"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[R]:
+    def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[R_co]:
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -136,7 +137,7 @@ class ProcessDefinition(Generic[R]):
             ) from problem
         return encoded
 
-    def result_from_json(self, value: Json) -> R:
+    def result_from_json(self, value: Json) -> R_co:
         """Return a stored result as the function's return type.
 
         Raises:
