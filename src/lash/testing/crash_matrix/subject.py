@@ -66,7 +66,7 @@ async def run_turn(factory: Any, prompt: str, folder: Path, target: str | None) 
             "text": result.text,
             "stop": result.stop,
             "output": plain(result.output),
-            "committed_turns": result.head_revision,
+            "committed_turns": len(await database.turn_ingress.list_receipts(SESSION, after_revision=0)),
             "roles": [message.role for message in await session.history()],
             "queued": len(await session.queue()),
             "leased": await database.session_leases.find_session_lease(SESSION) is not None,
