@@ -234,6 +234,7 @@ def test_what_a_database_lacks_is_a_failure_unless_it_declines() -> None:
     assert not overstating.is_ok
     assert {result.case.contract for result in overstating.failures} == {
         kit.Contract.DURABLE_WAITS,
+        kit.Contract.TURN_INGRESS,  # turns that are parked on waits
         kit.Contract.DATABASE,  # cases that lead a database through its waits
     }
 

@@ -41,7 +41,7 @@ async def an_early_resolution_is_kept_for_the_opener(trial: Trial[Database]) -> 
 async def tokens_resolve_their_own_wait_only(trial: Trial[Database]) -> None:
     """Who holds the token needs no key; tokens that are unknown, altered or revoked cannot be told apart."""
     waits = trial.subject.durable_waits
-    await waits.open_wait(WaitDraft(key="a", token="token a", scope_key="s"))  # noqa: S106  # a case's own
+    await waits.open_wait(WaitDraft(key="a", token="token a"))  # noqa: S106  # a case's own
     await waits.open_wait(WaitDraft(key="b", token="token b"))  # noqa: S106
     expect_equal((await waits.find_wait_by_token("token a")).key, "a", "the wait of a token")
     for token in ("token c", "token a ", ""):
@@ -51,9 +51,6 @@ async def tokens_resolve_their_own_wait_only(trial: Trial[Database]) -> None:
     expect_equal((first.key, first.first), ("a", True), "the resolution by token")
     expect_equal(await waits.find_wait("b"), None, "the wait of another token")
     expect_json(expect_present(await waits.find_wait("a"), "the wait").value, {"paid": True}, "its value")
-    await waits.drop_waits("s")
-    with refused("wait_unknown", "a token whose wait is gone"):
-        await waits.resolve_by_token("token a", 1)
     expect_equal(await waits.drop_wait("b"), True, "one wait that is dropped")
     with refused("wait_unknown", "a token whose wait was dropped"):
         await waits.find_wait_by_token("token b")
