@@ -32,12 +32,17 @@ class MemoryDatabase:
     durability_tier = DurabilityTier.INLINE
 
     def __init__(
-        self, url: str = "memory:", *, clock: Clock | None = None, ids: IdSource | None = None
+        self,
+        url: str = "memory:",
+        *,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+        tables: Tables | None = None,
     ) -> None:
         self.url = url
         self.clock: Clock = clock or SystemClock()
         self._ids = ids or RandomIds()
-        self._tables = Tables(self.clock, self._ids)
+        self._tables = tables or Tables(self.clock, self._ids)
         self._owner_id = self._ids.new("owner")
         self.effect_journal = MemoryEffectJournal(self._tables)
         self.attachment_store = InMemoryAttachmentStore(self._tables.attachments)
@@ -58,6 +63,15 @@ class MemoryDatabase:
 
             self._effect_host = InlineEffectHost(clock=self.clock)
         return self._effect_host
+
+    @property
+    def tables(self) -> Tables:
+        """What this database holds, for those who look at it from outside of the contracts."""
+        return self._tables
+
+    def handle(self) -> MemoryDatabase:
+        """Return another handle on the same tables, with an owner of its own, as a second process would have."""
+        return MemoryDatabase(self.url, clock=self.clock, ids=self._ids, tables=self._tables)
 
     @property
     def owner_id(self) -> str:
