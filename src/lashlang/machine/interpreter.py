@@ -350,6 +350,8 @@ class Interpreter:
                 return not equal(self.h, a, b)
             case "in":
                 return operators.is_in(self.h, a, b)
+            case "<" | "<=" | ">" | ">=":
+                return _ORDERS[op](self.h, a, b)
             case _:
                 return _PLAIN[op](a, b)
 
@@ -378,6 +380,9 @@ _PLAIN: dict[str, Callable[[Value, Value], Value]] = {
     "*": operators.multiply,
     "/": operators.divide,
     "%": operators.remainder,
+}
+
+_ORDERS: dict[str, Callable[[Meter, Value, Value], bool]] = {
     "<": operators.less,
     "<=": operators.less_equal,
     ">": operators.greater,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from lashlang.machine.equality import equal
+from lashlang.machine.equality import FREE_TEXT, equal
 from lashlang.machine.fault import type_error
 from lashlang.machine.meter import Meter
 from lashlang.machine.texts import stringify
@@ -82,30 +82,34 @@ def negate(a: Value) -> Value:
     return fit(-number) if number else -float(number)
 
 
-def less(a: Value, b: Value) -> bool:
+def less(h: Meter, a: Value, b: Value) -> bool:
     """`a < b`: two strings by code point, everything else as numbers."""
     if type(a) is str and type(b) is str:
+        _charge(h, a, b)
         return a < b
     return to_number(a, _operand("<")) < to_number(b, _operand("<"))
 
 
-def less_equal(a: Value, b: Value) -> bool:
+def less_equal(h: Meter, a: Value, b: Value) -> bool:
     """`a <= b`."""
     if type(a) is str and type(b) is str:
+        _charge(h, a, b)
         return a <= b
     return to_number(a, _operand("<=")) <= to_number(b, _operand("<="))
 
 
-def greater(a: Value, b: Value) -> bool:
+def greater(h: Meter, a: Value, b: Value) -> bool:
     """`a > b`."""
     if type(a) is str and type(b) is str:
+        _charge(h, a, b)
         return a > b
     return to_number(a, _operand(">")) > to_number(b, _operand(">"))
 
 
-def greater_equal(a: Value, b: Value) -> bool:
+def greater_equal(h: Meter, a: Value, b: Value) -> bool:
     """`a >= b`."""
     if type(a) is str and type(b) is str:
+        _charge(h, a, b)
         return a >= b
     return to_number(a, _operand(">=")) >= to_number(b, _operand(">="))
 
@@ -134,6 +138,13 @@ def is_in(h: Meter, needle: Value, haystack: Value) -> bool:
         h.work(len(haystack) >> 6 if t is str else 0)
         return needle in haystack
     raise type_error(f"`in` needs a list, record or string on the right, got {kind(haystack)}")
+
+
+def _charge(h: Meter, a: str, b: str) -> None:
+    """Charge the comparison of two long texts."""
+    size = min(len(a), len(b))
+    if size > FREE_TEXT:
+        h.work(size >> 6)
 
 
 def _operand(symbol: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lashlang.machine import ir
+from lashlang.machine.equality import FREE_TEXT
 from lashlang.machine.inference import BOOL, LIST, NULL, NUM, REC, STR, Inference, Kinds
 from lashlang.machine.values import I64_MAX, I64_MIN, Value, to_text
 
@@ -20,8 +21,8 @@ _HELPERS: Final = {
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
     "==": "equal", "!=": "not_equal", "in": "is_in",
 }  # fmt: skip
-_WITH_METER: Final = frozenset({"+", "==", "!=", "in"})
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
+_WITH_METER: Final = frozenset({"+", "==", "!=", "in", *_ORDER})
 _MAX_INLINE_PARTS: Final = 8
 
 
@@ -167,7 +168,8 @@ class Expressions:
         return f"(type_({one}) is int_) & (type_({two}) is int_)"
 
     def _ordering(self, node: ir.Binary, a: Kinds, b: Kinds) -> str:
-        if (a.only(NUM) and b.only(NUM)) or (a.only(STR) and b.only(STR)):
+        texts = a.only(STR) and b.only(STR) and _compared_for_free(node)
+        if texts or (a.only(NUM) and b.only(NUM)):
             return f"({self.value(node.left)} {node.op} {self.value(node.right)})"
         if not (a.mask & NUM and b.mask & NUM):
             return self._call(node)
@@ -184,7 +186,8 @@ class Expressions:
                 return f"({self.value(other)} is{negated} {self.value(one)})"
         simple = NUM | STR | NULL
         plain = (a.only(simple) and b.only(simple)) or (a.only(BOOL) and b.only(BOOL))
-        if plain or a.only(STR) or b.only(STR) or _not_a_bool(node.left) or _not_a_bool(node.right):
+        plain = plain or a.only(STR) or b.only(STR) or _not_a_bool(node.left) or _not_a_bool(node.right)
+        if plain and (not (a.mask & STR and b.mask & STR) or _compared_for_free(node)):
             return f"({self.value(node.left)} {node.op} {self.value(node.right)})"
         return self._call(node)
 
@@ -379,6 +382,12 @@ def _is_literal(node: ir.Expr) -> bool:
 def _still(node: ir.Expr) -> bool:
     """Whether evaluating `node` later changes nothing: it cannot fail and charges nothing."""
     return isinstance(node, ir.Const) or (isinstance(node, ir.Var) and node.sure)
+
+
+def _compared_for_free(node: ir.Binary) -> bool:
+    """Whether one side is a literal so short that comparing it is never charged (`equality.FREE_TEXT`)."""
+    sides = (side.value for side in (node.left, node.right) if isinstance(side, ir.Const))
+    return any(type(value) is str and len(value) <= FREE_TEXT for value in sides)
 
 
 def _not_a_bool(node: ir.Expr) -> bool:

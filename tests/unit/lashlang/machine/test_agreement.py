@@ -107,6 +107,9 @@ SPECIAL = {
     )
     + "if x3.n == 3 { submit [x1, x149] }\nx4 = try (x5.n + [])",
     "recursion": "submit try (fact(400))",
+    "long texts compared": 's = "x"\nfor i in range(12) { s = s + s }\nt = s + "y"\nu = s + "y"\n'
+    + "n = 0\nfor i in range(40) { if t == u and not (t < u) and t >= u and s != t { n = n + 1 } }\n"
+    + f'submit [n, t == "{"x" * 4096}y", s == "{"x" * 4096}", s <= "{"x" * 4096}", [t] == [u]]',
 }
 
 
@@ -114,6 +117,17 @@ SPECIAL = {
 def test_awkward_programs_agree(name: str) -> None:
     head = "fn fact(n) { if n <= 1 { 1 } else { n * fact(n - 1) } }\n"
     _agree(compiled(head + SPECIAL[name], HOST), Limits())
+
+
+def test_comparing_long_texts_is_work_in_every_engine() -> None:
+    """A loop of comparisons of megabytes must see a cancellation: it is charged by what is compared."""
+    big = 's = "x"\nfor i in range(16) { s = s + s }\nt = s + ""\n'
+    loop = "n = 0\nfor i in range(100) { if s %s t { n = n + 1 } }\nsubmit n"
+    spent = {
+        op: 100_000_000 - _agree(compiled(big + loop % op, HOST), Limits(fuel=100_000_000)).fuel
+        for op in ("==", "!=", "<", ">=")
+    }
+    assert all(fuel > 100 * (2**16 >> 6) for fuel in spent.values()), spent
 
 
 @pytest.mark.parametrize("slice_of_fuel", [1, 2, 3, 17, 40])
