@@ -76,6 +76,7 @@ class LeasedEffects:
         self._waiting: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._writes: set[asyncio.Task[None]] = set()
+        self._order = asyncio.Lock()
         self._failure: BaseException | None = None
 
     async def execute_effect(
@@ -197,11 +198,20 @@ class LeasedEffects:
             task.add_done_callback(self._writes.discard)
 
     async def _write(self) -> None:
-        """Write what has come until this task runs, so that nothing is between the lists and the journal.
+        """Write what has come until this task may, so that nothing is between the lists and the journal.
 
-        From here to the journal's own queue there is no suspension: a commit that is handed in later is
-        written later, and one that is handed in earlier has taken the lists with it.
+        One write at a time, and none after one that has failed: a line whose predecessor is missing would be
+        replayed under other circumstances than it was made in. Where no write is under way there is no suspension
+        from here to the journal's own queue: a commit that is handed in later is written later, and one that is
+        handed in earlier has taken the lists with it.
         """
+        async with self._order:
+            await self._write_now()
+
+    async def _write_now(self) -> None:
+        if self._failure is not None:
+            self._refuse(self._failure)
+            return
         ended = [(with_field_digests(one, envelope), result) for one, envelope, result in self._ended]
         started = [with_field_digests(one, envelope) for one, envelope in self._started]
         waiting, self._ended, self._started, self._waiting = self._waiting, [], [], []
@@ -211,7 +221,7 @@ class LeasedEffects:
             elif ended:
                 await self._journal.record_effects(ended, lease=self.lease)
         except BaseException as problem:
-            self._failure = self._failure or problem
+            self._failure = problem
             for future in waiting:
                 if not future.done():
                     future.set_exception(problem)
@@ -221,6 +231,13 @@ class LeasedEffects:
             for future in waiting:
                 if not future.done():
                     future.set_result(None)
+
+    def _refuse(self, problem: BaseException) -> None:
+        """Tell those who wait for an intent that it will not be written."""
+        waiting, self._waiting, self._started = self._waiting, [], []
+        for future in waiting:
+            if not future.done():
+                future.set_exception(problem)
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -270,3 +270,41 @@ async def test_results_whose_write_has_not_begun_go_to_the_commit(database: Memo
     assert line.identity.replay_key == "k:1"
     await draining
     assert await database.effect_journal.load_effects(SCOPE) == []
+
+
+class BusyOnce:
+    """A journal whose first write takes until it is told to, and is refused then."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._journal = database.effect_journal
+        self.begun, self.refuse = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:  # everything else is the journal's own
+        return getattr(self._journal, name)
+
+    async def record_effects(self, *args: Any, **options: Any) -> None:
+        if not self.begun.is_set():
+            self.begun.set()
+            await self.refuse.wait()
+            raise LashError("store_busy", "not now", retryable=True)
+        await self._journal.record_effects(*args, **options)
+
+
+async def test_nothing_is_written_behind_a_write_that_failed(database: MemoryDatabase) -> None:
+    journal: Any = BusyOnce(database)
+    effects = LeasedEffects(SCOPE, journal, lease=await lease_of(database))
+    await effects.execute_effect(tool_call("1"), Body().executor)
+    await journal.begun.wait()
+    await effects.execute_effect(tool_call("2"), Body().executor)
+    intended = asyncio.ensure_future(
+        effects.execute_effect(tool_call("3", effect="at_most_once"), Body().executor)
+    )
+    await asyncio.sleep(0)
+    journal.refuse.set()
+    with pytest.raises(LashError) as caught:
+        await effects.drain()
+    assert caught.value.code == "store_busy"
+    with pytest.raises(LashError) as caught:
+        await intended
+    assert caught.value.code == "store_busy"
+    assert await database.effect_journal.load_effects(SCOPE) == []

@@ -58,6 +58,7 @@ class Incarnation:
         self._chance = chance
         self._trace = trace
         self._left = crash_after
+        self._order = asyncio.Lock()
         self._context = contextvars.copy_context()
         self._context.run(self.current.set, self)
 
@@ -115,27 +116,29 @@ class Incarnation:
             Crashed: when the worker dies, or is dead.
             LashError: `store_busy`, retryable, when the store refuses.
         """
-        faults, chance = self._faults, self._chance
-        is_poll = name.startswith(_POLLS)
         await self._stand_still_if_dead()
-        if not is_poll:
+        if name.startswith(_POLLS):
+            return await self._run(name, operation)
+        async with self._order:  # what is handed in first is written first: a store has one queue for writes
             await self.reach(f"{name}:before")
-        await self._be_slow(faults)
+            result = await self._run(name, operation)
+            self._trace.note(self.name, name)
+            await self.reach(f"{name}:after")
+        await self._be_slow()
         await self._stand_still_if_dead()
-        if chance.happens(faults.busy_before):
+        return result
+
+    async def _run(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
+        await self._be_slow()
+        await self._stand_still_if_dead()
+        if self._chance.happens(self._faults.busy_before):
             self._trace.note(self.name, f"{name} busy")
             raise LashError("store_busy", f"{name}: the simulated store is busy", retryable=True)
         try:
-            result = await operation()
+            return await operation()
         except LashError as problem:
             self._trace.note(self.name, f"{name} {problem.code}")
             raise
-        if not is_poll:
-            self._trace.note(self.name, name)
-            await self.reach(f"{name}:after")
-        await self._be_slow(faults)
-        await self._stand_still_if_dead()
-        return result
 
     async def bury(self) -> list[str]:
         """Cancel what is left of this life; return the names of tasks that do not end."""
@@ -161,7 +164,8 @@ class Incarnation:
             await asyncio.get_running_loop().create_future()
         raise Crashed(self.name)
 
-    async def _be_slow(self, faults: Faults) -> None:
+    async def _be_slow(self) -> None:
+        faults = self._faults
         if faults.very_slow and self._chance.happens(faults.very_slow):
             await asyncio.sleep(3 + self._chance.number() * 9)
         elif faults.slow and self._chance.happens(faults.slow):
