@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import lash
+from lash.backends.memory import MemoryDatabase
 from lash.testing import ScriptedModel, call, reply
 from lash.values import InputAccepted, ModelRequest
 
@@ -196,3 +198,60 @@ async def test_deleted_session_is_gone_for_ever(url: str) -> None:
         with pytest.raises(lash.LashError) as caught:
             await session.turn("again")
         assert caught.value.code == "session_deleted"
+
+
+class Cut:
+    """A port whose writes are lost from a moment on, as those of a process that is about to be killed."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self.is_cut = False
+        self.claimed = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:  # everything else is the port's own
+        return getattr(self._port, name)
+
+    async def claim_injections(self, *args: Any, **options: Any) -> Any:
+        claim = await self._port.claim_injections(*args, **options)
+        if claim is not None and self.is_cut:
+            self.claimed.set()
+            raise self._lost()
+        return claim
+
+    async def record_effects(self, *args: Any, **options: Any) -> None:
+        if self.is_cut:
+            raise self._lost()
+        await self._port.record_effects(*args, **options)
+
+    def _lost(self) -> lash.LashError:
+        return lash.LashError("store_busy", "the answer was lost", retryable=True)
+
+
+async def test_input_that_was_claimed_and_did_not_enter_a_cancelled_turn_gets_a_turn_of_its_own() -> None:
+    database: Any = MemoryDatabase()
+    ingress = database.turn_ingress = Cut(database.turn_ingress)
+    journal = database.effect_journal = Cut(database.effect_journal)
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    @lash.tool(effect="read_only")
+    async def look() -> str:
+        """Look."""
+        entered.set()
+        await leave.wait()
+        return "seen"
+
+    agent = lash.Agent("a", model=ScriptedModel([call("look"), "to the second"]), tools=[look])
+    async with lash.Runtime(database=database, agents=[agent]) as runtime, asyncio.timeout(60):
+        session = await runtime.session("s")
+        await session.send("first", idempotency_key="t1")
+        await entered.wait()
+        await session.send("second", idempotency_key="t2", on_busy="inject")
+        ingress.is_cut = journal.is_cut = True
+        leave.set()
+        await ingress.claimed.wait()
+        await database.turn_ingress.request_cancel("s", "t1")
+        ingress.is_cut = journal.is_cut = False
+        result = await session.turn("second", turn_id="t2", on_busy="inject")
+        assert (result.turn_id, result.text) == ("t2", "to the second")
+        texts = [message.text for message in await session.history() if message.role == "user"]
+        assert texts == ["first", "second"]

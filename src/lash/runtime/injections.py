@@ -31,6 +31,7 @@ class Injections:
         self._services = services
         self._claimed = claimed
         self._claims: dict[str, QueuedWorkClaim] = dict(claimed.injected)
+        self._entered: set[str] = set()  # checkpoints whose delivery the turn has seen
         self._may_find_some = not nothing_waits
 
     def expect(self) -> None:
@@ -62,8 +63,9 @@ class Injections:
             causes=tuple(plain(cause) for cause in turn_causes(claim.batches)),
         )
 
-    def announce(self, delivery: CheckpointDelivery, activities: TurnActivities) -> None:
-        """Tell whoever watches which input has entered the turn."""
+    def enter(self, effect_id: str, delivery: CheckpointDelivery, activities: TurnActivities) -> None:
+        """Note that a delivery is in the turn, and tell whoever watches which input has entered."""
+        self._entered.add(effect_id)
         if delivery.messages:
             activities.emit(
                 InputAccepted(
@@ -73,8 +75,13 @@ class Injections:
             )
 
     def completions(self) -> tuple[QueuedWorkCompletion, ...]:
-        """Return what the commit completes of the injected work."""
-        return tuple(claim.completion() for claim in self._claims.values())
+        """Return what the commit completes of the injected work.
+
+        What was claimed and never entered, because the turn was ended in between, is left out: the commit gives it
+        back, and another turn gets it.
+        """
+        entered = (claim for effect_id, claim in self._claims.items() if effect_id in self._entered)
+        return tuple(claim.completion() for claim in entered)
 
 
 def _messages(batch: QueuedWorkBatch) -> list[Message]:

@@ -366,7 +366,7 @@ class TurnLeg:
 
         outcome = await self._effects.execute(envelope, RuntimeEffectLocalExecutor.of(deliver))
         assert isinstance(outcome, CheckpointOutcome), "a checkpoint answers with its delivery"
-        injections.announce(outcome.delivery, self._parts.activities)
+        injections.enter(effect_id, outcome.delivery, self._parts.activities)
         return CheckpointPassed(effect.effect_id, outcome.delivery)
 
     def _checkpoint_id(self, effect_id: int) -> str:

@@ -88,10 +88,12 @@ class Incarnation:
             return await work()
 
         task = asyncio.get_running_loop().create_task(inside(), context=self._context.copy())
-        await asyncio.wait({task})
-        if task.cancelled() or not self.alive:
-            if not task.cancelled():
-                task.exception()
+        death = asyncio.ensure_future(self.died.wait())
+        try:
+            await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            death.cancel()
+        if self.died.is_set() or task.cancelled():
             raise WorkerGone(self.name)
         return task.result()
 
