@@ -206,7 +206,7 @@ class Cut:
     def __init__(self, port: Any) -> None:
         self._port = port
         self.is_cut = False
-        self.claimed = asyncio.Event()
+        self.claimed, self.lost = asyncio.Event(), asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:  # everything else is the port's own
         return getattr(self._port, name)
@@ -215,15 +215,16 @@ class Cut:
         claim = await self._port.claim_injections(*args, **options)
         if claim is not None and self.is_cut:
             self.claimed.set()
-            raise self._lost()
+            raise self._busy()
         return claim
 
     async def record_effects(self, *args: Any, **options: Any) -> None:
         if self.is_cut:
-            raise self._lost()
+            self.lost.set()
+            raise self._busy()
         await self._port.record_effects(*args, **options)
 
-    def _lost(self) -> lash.LashError:
+    def _busy(self) -> lash.LashError:
         return lash.LashError("store_busy", "the answer was lost", retryable=True)
 
 
@@ -249,6 +250,7 @@ async def test_input_that_was_claimed_and_did_not_enter_a_cancelled_turn_gets_a_
         ingress.is_cut = journal.is_cut = True
         leave.set()
         await ingress.claimed.wait()
+        await journal.lost.wait()
         await database.turn_ingress.request_cancel("s", "t1")
         ingress.is_cut = journal.is_cut = False
         result = await session.turn("second", turn_id="t2", on_busy="inject")
