@@ -19,7 +19,6 @@ from lash.backends.memory.journal import MemoryEffectJournal
 from lash.backends.memory.parking import ParkedProcess, ParkingTable
 from lash.backends.memory.persistence import MemoryRuntimePersistence
 from lash.backends.memory.waits import MemoryDurableWaits
-from lash.rules.process_leases import released_row
 from lash.values import (
     ClaimTurnAnswer,
     EffectIdentity,
@@ -32,7 +31,6 @@ from lash.values import (
     ProcessEventAppendRequest,
     ProcessEventAppendResult,
     ProcessLease,
-    ProcessRecord,
     QueuedWorkState,
     ReadySession,
     RuntimeCommit,
@@ -263,26 +261,6 @@ class _LosesWakes(InMemoryProcessRegistry):
 @_bug("a wake is stored and not sent", "processes")
 def _(database: MemoryDatabase) -> None:
     database.process_registry = _LosesWakes(database.tables)
-
-
-class _SharedLeases(InMemoryProcessRegistry):
-    async def claim_process_lease(self, process_id: str, owner_id: str, ttl_ms: int) -> ProcessLease:
-        row = self._tables.processes.lease(process_id)
-        if row.lease_token is not None:
-            self._tables.processes.leases[process_id] = released_row(row)
-        return await super().claim_process_lease(process_id, owner_id, ttl_ms)
-
-    async def list_ready_processes(self, **options: Any) -> list[ProcessRecord]:
-        leases, self._tables.processes.leases = self._tables.processes.leases, {}
-        try:
-            return await super().list_ready_processes(**options)
-        finally:
-            self._tables.processes.leases = leases
-
-
-@_bug("two workers may have one process", "processes")
-def _(database: MemoryDatabase) -> None:
-    database.process_registry = _SharedLeases(database.tables)
 
 
 class _ForgetsAnswers(InMemoryHostEventStore):
