@@ -46,7 +46,13 @@ def run(installed: dict[str, str], *command: str, cwd: Path) -> subprocess.Compl
 @pytest.mark.heavy
 def test_it_passes_the_kit_by_its_url(installed: dict[str, str], tmp_path: Path) -> None:
     done = run(
-        installed, "-m", "lash.cli", "conformance", "--backend", f"logbook:///{tmp_path}/kit.log", cwd=tmp_path
+        installed,
+        "-m",
+        "lash.cli",
+        "conformance",
+        "--backend",
+        f"logbook:///{tmp_path}/kit.log",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-1_000:]
     lines = done.stdout.splitlines()
