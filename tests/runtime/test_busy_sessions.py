@@ -220,6 +220,7 @@ class Cut:
 
     async def record_effects(self, *args: Any, **options: Any) -> None:
         if self.is_cut:
+            await self.claimed.wait()
             self.lost.set()
             raise self._busy()
         await self._port.record_effects(*args, **options)
@@ -232,6 +233,7 @@ async def test_input_that_was_claimed_and_did_not_enter_a_cancelled_turn_gets_a_
     database: Any = MemoryDatabase()
     ingress = database.turn_ingress = Cut(database.turn_ingress)
     journal = database.effect_journal = Cut(database.effect_journal)
+    journal.claimed = ingress.claimed
     entered, leave = asyncio.Event(), asyncio.Event()
 
     @lash.tool(effect="read_only")
@@ -257,3 +259,27 @@ async def test_input_that_was_claimed_and_did_not_enter_a_cancelled_turn_gets_a_
         assert (result.turn_id, result.text) == ("t2", "to the second")
         texts = [message.text for message in await session.history() if message.role == "user"]
         assert texts == ["first", "second"]
+
+
+class CommittedElsewhere:
+    """A persistence whose commit comes too late: another driver has committed the turn with its own content."""
+
+    def __init__(self, persistence: Any) -> None:
+        self._persistence = persistence
+
+    def __getattr__(self, name: str) -> Any:  # everything else is the persistence's own
+        return getattr(self._persistence, name)
+
+    async def commit_runtime_state(self, commit: Any) -> Any:
+        await self._persistence.commit_runtime_state(commit)
+        raise lash.LashError("runtime_turn_commit_conflict", "that turn is committed with another content")
+
+
+async def test_whoever_awaits_a_turn_that_another_driver_has_committed_gets_what_is_committed() -> None:
+    database: Any = MemoryDatabase()
+    persistence = database.runtime_persistence
+    database.runtime_persistence = lambda session_id=None: CommittedElsewhere(persistence(session_id))
+    async with lash.Runtime(database=database, agents=[scripted_agent(["hello"])]) as runtime:
+        async with asyncio.timeout(60):
+            result = await (await runtime.session("s")).turn("hi")
+        assert (result.text, result.head_revision) == ("hello", 1)

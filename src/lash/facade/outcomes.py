@@ -13,6 +13,8 @@ from lash.runtime import DrivenTurn, ParkedTurn, Worker
 from lash.values import TurnDraft, TurnReceipt, TurnState
 
 _LOOK_AROUND_MS = 1_000
+# How a driver learns that another one has the turn, or has committed it in the meantime.
+_TAKEN_OVER = frozenset({"session_lease_lost", "runtime_turn_commit_conflict"})
 
 
 class TurnOutcomes:
@@ -71,7 +73,7 @@ class TurnOutcomes:
         try:
             driven = await expected
         except LashError as problem:
-            if problem.code != "session_lease_lost":
+            if problem.code not in _TAKEN_OVER:
                 raise
             return None
         return driven if isinstance(driven, DrivenTurn) else None
