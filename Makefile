@@ -9,12 +9,13 @@ WORKERS ?= 2
 REPORTS := $(CURDIR)/$(VENV)/reports
 PEERS   := .venv-peers
 
-.PHONY: help demo test lint fix bench bench-peers kill-storage clean
+.PHONY: help demo test lint fix bench bench-peers kill-storage simulate clean
 help:
 	@echo "make demo    run the main job: a turn that is killed with SIGKILL and finished by the next process"
 	@echo "make test    every test that can run without a network"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make bench   the benchmarks, against raw baselines of the same run (bench-peers: against other systems)"
+	@echo "make simulate  2000 seeds of workers that crash, on virtual time (minutes); ARGS='--workload turns'"
 	@echo "make kill-storage  200 killed writers for each database, and what they had acknowledged looked for (minutes)"
 
 $(VENV)/.core: pyproject.toml
@@ -51,6 +52,9 @@ bench-peers:
 
 kill-storage: $(VENV)/.dev
 	@for backend in sqlite postgres; do $(BIN)/python -m tests.e2e.storage_kill --backend $$backend $(ARGS) || exit 1; done
+
+simulate: $(VENV)/.dev
+	@$(BIN)/python -m lash.testing.simulation --seeds 0..2000 $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

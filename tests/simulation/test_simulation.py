@@ -11,7 +11,7 @@ import pytest
 from lash.errors import LashError
 from lash.testing.simulation import simulate
 
-GROUPS = [range(first, first + 25) for first in range(0, 100, 25)]
+GROUPS = [range(first, first + 25) for first in range(0, 200, 25)]
 
 
 @pytest.mark.parametrize("seeds", GROUPS, ids=str)
