@@ -262,6 +262,21 @@ async def test_opentelemetry_gets_one_joined_trace_with_the_conventional_names()
     assert {p.attributes["gen_ai.token.type"]: p.sum for p in points} == {"input": 30, "output": 12}
 
 
+def test_without_its_extra_the_opentelemetry_sink_says_what_to_install() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['opentelemetry.sdk.trace'] = None\n"
+        "import lash, lash.tracing\n"
+        "try:\n"
+        "    import lash.tracing.otel\n"
+        "except lash.LashError as error:\n"
+        "    print(error.code, error.message)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("extra_missing ")
+    assert "lash-runtime[otel]" in told
+
+
 async def test_opentelemetry_wants_one_way_out() -> None:
     from lash.tracing.otel import OTelTraceSink
 

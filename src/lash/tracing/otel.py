@@ -22,7 +22,7 @@ try:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
     from opentelemetry.trace.status import Status, StatusCode
-except ImportError as problem:  # pragma: no cover  # shown by the test of extras
+except ImportError as problem:
     raise LashError(
         "extra_missing", "tracing to OpenTelemetry needs an extra: pip install 'lash-runtime[otel]'"
     ) from problem
